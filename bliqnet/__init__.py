@@ -1,0 +1,1 @@
+"""A bidirectional liquid network for response spectra (torch, torchdiffeq)."""

@@ -1,0 +1,249 @@
+"""Run folders and the one writer of files: a temporary file beside the target, fsync, rename.
+
+``runs/<project>/<UTC stamp>-seed<k>/`` holds ``config.json``, ``provenance.json``, ``metrics.jsonl``, ``results.json``,
+the checkpoint and ``figures/``. ``runs/<project>/latest`` points at the newest complete run.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shared.command import InputError
+
+ROOT = Path("runs")  # below the working directory
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; when the block ends well, fsync it and rename it to ``path``.
+
+    An error or a kill inside the block leaves ``path`` as it was. Parent folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the suffix stays last, because writers choose their format by it
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        _fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON; NumPy scalars and arrays become numbers and lists, NaN becomes null."""
+    write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def write_table(path: Path, table: pd.DataFrame, digits: int = 6) -> None:
+    """Write ``table`` as CSV without its index, numbers with ``digits`` significant digits."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+
+
+def write_figure(path: Path, figure: Any, dpi: int = 150) -> None:
+    """Save a matplotlib figure (format by suffix) and close it."""
+    import matplotlib.pyplot as plt
+
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=dpi)
+    plt.close(figure)
+
+
+def plain(value: Any) -> Any:
+    """``value`` in JSON's own types: dataclasses, paths, NumPy and non-finite numbers are translated."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's content."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def check_output_file(path: Path) -> None:
+    """Refuse early, before long work, an output file that could not be written."""
+    folder = Path(path).resolve().parent
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder; --output must name a file")
+    _check_writable(folder)
+
+
+def _check_writable(folder: Path) -> None:
+    nearest = next(parent for parent in [folder, *folder.parents] if parent.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest}: is not a folder; choose another --output")
+    probe = nearest / f".write-probe-{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{nearest}: cannot write there ({error.strerror}); choose another --output") from None
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run folder and how to write into it."""
+
+    path: Path
+
+    @property
+    def figures(self) -> Path:
+        """Where the run's figures go."""
+        return self.path / "figures"
+
+    def log(self, **metrics: Any) -> None:
+        """Append one line to ``metrics.jsonl`` and flush it."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(plain(metrics), allow_nan=False) + "\n")
+            handle.flush()
+
+    def metrics(self) -> pd.DataFrame:
+        """The logged lines as a table; a last line cut short by a kill is ignored."""
+        rows = []
+        file = self.path / "metrics.jsonl"
+        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):
+                rows.append(json.loads(line))
+        return pd.DataFrame(rows)
+
+    def keep_metrics_until(self, epoch: int) -> None:
+        """Drop logged lines after ``epoch``: a resumed run writes them again."""
+        table = self.metrics()
+        if len(table):
+            kept = [row for row in table.to_dict("records") if row["epoch"] <= epoch]
+            write_text(self.path / "metrics.jsonl", "".join(json.dumps(plain(row)) + "\n" for row in kept))
+
+    def finish(self, results: dict[str, Any]) -> None:
+        """Write ``results.json`` and, when the run lies in ``runs/<project>``, point ``latest`` at it."""
+        write_json(self.path / "results.json", results)
+        if self.path.resolve().parent.parent == ROOT.resolve():
+            link = self.path.parent / f".latest.{os.getpid()}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.path.name)
+            link.replace(self.path.parent / "latest")
+
+
+def new_run(project: str, seed: int, config: Any, output: Path | None = None) -> Run:
+    """Make a run folder and write its ``config.json``.
+
+    Raises
+    ------
+    InputError
+        ``output`` exists and is not an empty folder, or cannot be written.
+    """
+    if output is not None:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise InputError(f"{output}: --output must be a new or an empty folder")
+        _check_writable(output.resolve())
+        output.mkdir(parents=True, exist_ok=True)
+        run = Run(output)
+    else:
+        _check_writable((ROOT / project).resolve())
+        run = Run(_new_folder(ROOT / project, seed))
+    write_json(run.path / "config.json", config)
+    return run
+
+
+def _new_folder(project: Path, seed: int) -> Path:
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    for attempt in range(1, 1000):  # two runs may start in the same second
+        folder = project / (f"{stamp}-seed{seed}" + (f"-{attempt}" if attempt > 1 else ""))
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise InputError(f"{project}: a thousand runs in one second; wait a moment")
+
+
+def find_run(project: str, run: str) -> Run:
+    """The run that ``--run`` names: ``latest`` or a run folder.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    """
+    if run == "latest":
+        folder = ROOT / project / "latest"
+        if not folder.exists():
+            raise InputError(f"{ROOT / project}: no complete run yet; train one, or name one with --run")
+        return Run(folder.resolve())
+    if not Path(run).is_dir():
+        raise InputError(f"{run}: no such run folder")
+    return Run(Path(run))
+
+
+# --- provenance ------------------------------------------------------------------------------------------------------
+def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
+    """What made a run: git commit, packages, machine, command and ``data`` (path, SHA-256, counts, synthetic)."""
+    names = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras")
+    packages = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            packages[name] = importlib.metadata.version(name)
+    return {
+        "time_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": " ".join(sys.argv),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "packages": packages,
+        "device": device,
+        "data": data,
+    }
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
