@@ -1,0 +1,218 @@
+"""Published ground-motion models through pygmm: what a learnt model is compared with, and what synthetic data obey.
+
+pygmm evaluates one scenario at a time. Its own equations broadcast, though, as long as the quantities it branches on
+(magnitude, style of faulting, Vs30) are scalars. So they are called with arrays, once for each magnitude and once for
+each Vs30 of the table: 24,000 records take well under a second, and the numbers are those of the scalar calls. Models
+are constructed with a scenario inside their limits, because pygmm warns of each value outside them when constructed;
+records outside the limits are extrapolations of the published equations.
+"""
+
+import dataclasses
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from shared.command import InputError
+
+with warnings.catch_warnings():  # on import pygmm leaves two coefficient files open
+    warnings.simplefilter("ignore", ResourceWarning)
+    from pygmm import BooreStewartSeyhanAtkinson2014, GulerceAbrahamson2011
+    from pygmm.model import Model, Scenario
+
+Region = Literal["global", "california", "china", "italy", "japan", "new_zealand", "taiwan", "turkey"]
+
+PYGMM_MECHANISM = {"SS": "SS", "NM": "NS", "RV": "RS", "U": "U"}
+GA11_LOWEST_MAG = 5.0  # the smallest magnitude in the data of Gülerce and Abrahamson (2011)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A median and its variability for N records and P periods, in natural log of g."""
+
+    ln_median: np.ndarray  # (N, P)
+    tau: np.ndarray  # (N, P) between-event standard deviation
+    phi: np.ndarray  # (N, P) within-event standard deviation
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """Total standard deviation (N, P)."""
+        return np.hypot(self.tau, self.phi)
+
+
+def bssa14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """Boore, Stewart, Seyhan and Atkinson (2014), Earthquake Spectra 30(3), for the horizontal component (RotD50).
+
+    Parameters
+    ----------
+    table
+        N rows with ``mag``, ``mechanism``, ``rjb`` (km) and ``vs30`` (m/s). The basin depth is taken as unknown, which
+        is the model's own default (its mean depth for the Vs30).
+    columns
+        P spectra, ``"PGA"`` or ``"SA(0.200)"``. Between the model's periods the log median, tau and phi are linear in
+        log period.
+    region
+        The model's regional attenuation, the same for all rows.
+
+    Returns
+    -------
+    Prediction
+        Arrays of shape (N, P). A row in which a predictor is missing (NaN) gets NaN.
+
+    Raises
+    ------
+    InputError
+        A column of ``table`` is absent or impossible, or a period lies outside 0.01–10 s.
+    """
+    neighbours = _neighbours(BooreStewartSeyhanAtkinson2014, columns)
+    mag, rjb, vs30, complete = _predictors(table, "mag", "rjb", "vs30")
+    mechanism = _mechanisms(table)[complete]
+    mag, rjb, vs30 = mag[complete], rjb[complete, None], vs30[complete]
+
+    model = BooreStewartSeyhanAtkinson2014(Scenario(mag=6.0, dist_jb=30.0, v_s30=760.0, region=region))
+    ln_response = np.empty((len(mag), len(model.PERIODS)))  # (N, Q)
+    for (model_mechanism, model_mag), rows in _groups(mechanism, mag):
+        scenario = {"mechanism": model_mechanism, "mag": model_mag, "dist_jb": rjb[rows]}
+        ln_response[rows] = _with(model, scenario)._calc_ln_resp(np.nan)  # rock: event and path terms
+    pga_rock = np.exp(ln_response[:, [model.INDEX_PGA]])
+    for (site_vs30,), rows in _groups(vs30):
+        ln_response[rows] += model.calc_site_term(pga_rock[rows], site_vs30, depth_1_0=None)
+    _, tau, phi = _with(model, {"mag": mag[:, None], "dist_jb": rjb, "v_s30": vs30[:, None]})._calc_ln_std()
+
+    return Prediction(*(neighbours.interpolate(values, complete) for values in (ln_response, tau, phi)))
+
+
+def vh_ratio(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Gülerce and Abrahamson (2011), Earthquake Spectra 27(4): ln of vertical over horizontal, shape (N, P).
+
+    The rock PGA (Vs30 1,100 m/s) that drives its site term is BSSA14's, so that one horizontal model is used
+    throughout. Magnitudes below 5, outside the model's data, are taken as 5. An unknown mechanism counts as
+    strike-slip, the model's base case.
+
+    Parameters
+    ----------
+    table
+        N rows with ``mag``, ``mechanism``, ``rjb``, ``rrup`` (km) and ``vs30`` (m/s).
+    columns
+        P spectra; between the model's periods the log ratio is linear in log period.
+
+    Raises
+    ------
+    InputError
+        As in `bssa14`.
+    """
+    neighbours = _neighbours(GulerceAbrahamson2011, columns)
+    rrup, mag, vs30, _, complete = _predictors(table, "rrup", "mag", "vs30", "rjb")
+    rock = table.loc[complete, ["mag", "mechanism", "rjb"]].assign(vs30=GulerceAbrahamson2011.V_REF)
+    pga_rock = np.exp(bssa14(rock, ["PGA"]).ln_median)  # (N, 1)
+    mechanism = _mechanisms(table)[complete]
+    mag, rrup, vs30 = (values[complete, None] for values in (np.maximum(mag, GA11_LOWEST_MAG), rrup, vs30))
+
+    model = GulerceAbrahamson2011(Scenario(mag=6.0, dist_rup=30.0, v_s30=760.0, pga_ref=0.1, mechanism="SS"))
+    ln_ratio = np.empty((len(mag), len(model.PERIODS)))  # (N, Q)
+    for (model_mechanism,), rows in _groups(mechanism):
+        scenario = {"mag": mag[rows], "dist_rup": rrup[rows], "v_s30": vs30[rows], "pga_ref": pga_rock[rows]}
+        ln_ratio[rows] = _with(model, scenario | {"mechanism": model_mechanism})._calc_ln_ratio()
+    return neighbours.interpolate(ln_ratio, complete)
+
+
+def reference_median(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """BSSA14 for horizontal rows, BSSA14 times the V/H ratio of `vh_ratio` for vertical rows.
+
+    BSSA14 is a model of the horizontal component; its tau and phi stand for both here.
+
+    Raises
+    ------
+    InputError
+        As in `bssa14`, or ``component`` holds something else than H and V.
+    """
+    component = _column(table, "component").to_numpy()
+    if not np.isin(component, ["H", "V"]).all():
+        raise InputError("column component: H or V is needed in every row; correct or drop the others")
+    horizontal = bssa14(table, columns, region)
+    ln_median, vertical = horizontal.ln_median.copy(), component == "V"
+    if vertical.any():
+        ln_median[vertical] += vh_ratio(table[vertical], columns)
+    return dataclasses.replace(horizontal, ln_median=ln_median)
+
+
+def _with(model: Model, scenario: dict) -> Model:
+    """``model`` moved to ``scenario``, without pygmm's checks, which know only scalars."""
+    model.scenario.update(scenario)
+    return model
+
+
+def _groups(*keys: np.ndarray) -> Iterator[tuple[tuple, np.ndarray]]:
+    """Each distinct combination of ``keys`` with the positions of its rows."""
+    for key, rows in pd.DataFrame(dict(enumerate(keys))).groupby(list(range(len(keys)))).indices.items():
+        yield key if isinstance(key, tuple) else (key,), rows
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    if name not in table:
+        raise InputError(f"column {name}: absent from the table; a reference model needs it")
+    return table[name]
+
+
+def _predictors(table: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:
+    """The named columns as floats, and where all of them are present."""
+    values = [_column(table, name).to_numpy(dtype=float) for name in names]
+    for name, column in zip(names, values, strict=True):
+        lowest = {"rjb": 0.0, "rrup": 0.0, "vs30": 1.0}.get(name, -np.inf)
+        if (column < lowest).any() or np.isinf(column).any():
+            row = int(np.flatnonzero((column < lowest) | np.isinf(column))[0])
+            raise InputError(f"column {name}, row {row}: {column[row]:g} is impossible; mark a missing value by NaN")
+    return *values, np.isfinite(values).all(axis=0)
+
+
+def _mechanisms(table: pd.DataFrame) -> np.ndarray:
+    """pygmm's names of the styles of faulting."""
+    names = _column(table, "mechanism").map(PYGMM_MECHANISM)
+    if names.isna().any():
+        row = int(np.flatnonzero(names.isna())[0])
+        found = table["mechanism"].iloc[row]
+        raise InputError(f"column mechanism, row {row}: {found!r} is none of {', '.join(PYGMM_MECHANISM)}; use U")
+    return names.to_numpy(dtype=object)
+
+
+class _Neighbours(NamedTuple):
+    """For each of P columns, the two coefficient rows of a model around it and the share of the upper one."""
+
+    lower: np.ndarray  # (P,)
+    upper: np.ndarray  # (P,)
+    share: np.ndarray  # (P,)
+
+    def interpolate(self, values: np.ndarray, complete: np.ndarray) -> np.ndarray:
+        """``values`` (complete rows, coefficient rows) at the columns, among NaN for the incomplete rows: (N, P)."""
+        spread = np.full((len(complete), len(self.share)), np.nan)
+        spread[complete] = values[:, self.lower] * (1 - self.share) + values[:, self.upper] * self.share
+        return spread
+
+
+def _neighbours(model: type[Model], columns: Sequence[str]) -> _Neighbours:
+    """Where ``columns`` lie among a model's periods, linear in log period; PGA is a coefficient row of its own."""
+    ln_periods = np.log(model.PERIODS[model.INDICES_PSA])
+    is_pga = np.array([column == "PGA" for column in columns], dtype=bool)
+    wanted = np.log([0.01 if column == "PGA" else _period(column) for column in columns])
+    outside = (wanted < ln_periods[0]) | (wanted > ln_periods[-1])
+    if outside.any():
+        column = columns[int(np.flatnonzero(outside)[0])]
+        raise InputError(f"column {column}: {model.ABBREV} covers 0.01 to 10 s; leave it out")
+    before = np.clip(np.searchsorted(ln_periods, wanted, side="right") - 1, 0, len(ln_periods) - 2)
+    share = (wanted - ln_periods[before]) / (ln_periods[before + 1] - ln_periods[before])
+    rows = np.asarray(model.INDICES_PSA)
+    return _Neighbours(
+        lower=np.where(is_pga, model.INDEX_PGA, rows[before]),
+        upper=np.where(is_pga, model.INDEX_PGA, rows[before + 1]),
+        share=share,
+    )
+
+
+def _period(column: str) -> float:
+    match = re.fullmatch(r"SA\((\d+\.\d+)\)", column)
+    if match is None or float(match[1]) == 0:
+        raise InputError(f"column {column}: not a spectrum; write PGA or SA(0.200)")
+    return float(match[1])
