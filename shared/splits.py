@@ -14,6 +14,7 @@ import pandas as pd
 
 from shared.command import InputError
 
+UNKNOWN_STATION = "unknown"  # what the flatfile readers write where a source names no station
 DEALS = 64  # random deals, of which the one with the best balanced record counts is taken
 
 
@@ -91,10 +92,16 @@ def station_groups(table: pd.DataFrame) -> np.ndarray:
 
 
 def record_groups(table: pd.DataFrame) -> np.ndarray:
-    """The label (N,) of a random split: H and V of a recording stay together. Leaky: events and stations are shared."""
-    return (
-        pd.DataFrame([_labels(table, "event_id"), _labels(table, "station_id")]).T.groupby([0, 1]).ngroup().to_numpy()
-    )
+    """The label (N,) of a random split: H and V of a recording stay together. Leaky: events and stations are shared.
+
+    A recording is an event at a station or, where the station is unknown, a ``record_id``.
+    """
+    event, place = _labels(table, "event_id"), _labels(table, "station_id")
+    unknown = place == UNKNOWN_STATION
+    if unknown.any():
+        place = place.mask(unknown, "record " + _labels(table, "record_id").astype(str))
+    recordings = pd.DataFrame({"event": event.to_numpy(), "place": place.to_numpy()})
+    return recordings.groupby(["event", "place"]).ngroup().to_numpy()
 
 
 GROUPINGS = {"event": event_groups, "station": station_groups, "random": record_groups}

@@ -141,6 +141,14 @@ def test_random_splits_keep_the_twins_of_a_recording_together_and_leak_events():
     assert set(table["event_id"].iloc[split.test]) <= set(table["event_id"].iloc[split.train])
 
 
+def test_where_the_station_is_unknown_the_record_counts():
+    table = recordings()
+    table["record_id"] = np.tile(np.arange(len(table) // 2).astype(str), 2)
+    np.testing.assert_array_equal(
+        pd.factorize(record_groups(table.assign(station_id="unknown")))[0], pd.factorize(table["record_id"])[0]
+    )
+
+
 def test_record_groups_do_not_depend_on_the_order_of_the_rows():
     table = recordings()
     order = np.random.default_rng(2).permutation(len(table))
