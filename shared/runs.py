@@ -13,6 +13,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,9 +33,9 @@ ROOT = Path("runs")  # below the working directory
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; when the block ends well, fsync it and rename it to ``path``.
 
-    An error or a kill inside the block leaves ``path`` as it was. Parent folders are made.
+    An error or a kill inside the block leaves ``path`` as it was. Parent folders are made; a link stays a link.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last, because writers choose their format by it
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
@@ -88,8 +89,10 @@ def plain(value: Any) -> Any:
         return plain(dataclasses.asdict(value))
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, np.generic):
@@ -109,10 +112,11 @@ def sha256(path: Path) -> str:
 
 def check_output_file(path: Path) -> None:
     """Refuse early, before long work, an output file that could not be written."""
-    folder = Path(path).resolve().parent
     if Path(path).is_dir():
         raise InputError(f"{path}: is a folder; --output must name a file")
-    _check_writable(folder)
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path}: is a device or a pipe, which cannot be replaced; --output must name a file")
+    _check_writable(Path(path).resolve().parent)
 
 
 def _check_writable(folder: Path) -> None:
@@ -147,28 +151,30 @@ class Run:
 
     def metrics(self) -> pd.DataFrame:
         """The logged lines as a table; a last line cut short by a kill is ignored."""
-        rows = []
+        return pd.DataFrame(self._logged())
+
+    def _logged(self) -> list[dict[str, Any]]:
         file = self.path / "metrics.jsonl"
+        rows = []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
             with contextlib.suppress(json.JSONDecodeError):
                 rows.append(json.loads(line))
-        return pd.DataFrame(rows)
+        return rows
 
     def keep_metrics_until(self, epoch: int) -> None:
-        """Drop logged lines after ``epoch``: a resumed run writes them again."""
-        table = self.metrics()
-        if len(table):
-            kept = [row for row in table.to_dict("records") if row["epoch"] <= epoch]
-            write_text(self.path / "metrics.jsonl", "".join(json.dumps(plain(row)) + "\n" for row in kept))
+        """Drop logged lines after ``epoch``, and any cut short: a resumed run writes them again."""
+        kept = [row for row in self._logged() if row["epoch"] <= epoch]
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
 
     def finish(self, results: dict[str, Any]) -> None:
         """Write ``results.json`` and, when the run lies in ``runs/<project>``, point ``latest`` at it."""
         write_json(self.path / "results.json", results)
-        if self.path.resolve().parent.parent == ROOT.resolve():
-            link = self.path.parent / f".latest.{os.getpid()}"
+        folder = self.path.resolve()  # the run may have been reached through "latest" itself
+        if folder.parent.parent == ROOT.resolve():
+            link = folder.with_name(f".latest.{os.getpid()}")
             link.unlink(missing_ok=True)
-            link.symlink_to(self.path.name)
-            link.replace(self.path.parent / "latest")
+            link.symlink_to(folder.name)
+            link.replace(folder.with_name("latest"))
 
 
 def new_run(project: str, seed: int, config: Any, output: Path | None = None) -> Run:
@@ -217,22 +223,30 @@ def find_run(project: str, run: str) -> Run:
         return Run(folder.resolve())
     if not Path(run).is_dir():
         raise InputError(f"{run}: no such run folder")
+    if not (Path(run) / "config.json").is_file():
+        raise InputError(
+            f"{run}: is not a run folder, it holds no config.json; name a folder such as {ROOT}/{project}/..."
+        )
     return Run(Path(run))
 
 
 # --- provenance ------------------------------------------------------------------------------------------------------
 def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
-    """What made a run: git commit, packages, machine, command and ``data`` (path, SHA-256, counts, synthetic)."""
+    """What made a run: git commit, packages, machine, command and ``data`` (path, SHA-256, counts, synthetic).
+
+    ``git_commit`` and ``git_dirty`` are None where the code does not lie in a git checkout.
+    """
     names = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras")
     packages = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             packages[name] = importlib.metadata.version(name)
+    status = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "time_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "git_dirty": None if status is None else bool(status),  # None: not a git checkout
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "packages": packages,
@@ -242,8 +256,11 @@ def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
+    here = Path(__file__).resolve().parent
+    # not above this repository: a checkout of something else may lie around it
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(here.parents[1])}
     try:
-        done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(["git", *words], cwd=here, env=environment, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
