@@ -1,0 +1,80 @@
+# make help lists the targets. Everything runs in .venv, which is built once from requirements.lock.
+
+# The interpreter that .venv is built with: set it (make PYTHON=/opt/python3.12) or let check-python find one.
+PYTHON ?=
+# Flatfiles to work on: one path or several. Empty: the embedded synthetic default.
+DATA :=
+# More options for the script: make train-bliqnet ARGS="--epochs 5 --seed 1"
+ARGS :=
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+RUN := $(VENV)/bin/python
+DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
+
+.DEFAULT_GOAL := help
+.PHONY: help env train-bliqnet evaluate-bliqnet test lint bench clean check-python
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
+		printf '  make %-18s %s\n' "$$target" "$$line"; done
+
+env: $(INSTALLED) ## build .venv (the other targets do it by themselves, once)
+
+train-bliqnet: $(INSTALLED) ## train on the embedded data, or on DATA=path [path ...]; options through ARGS="..."
+	$(RUN) bliqnet/train_bliqnet.py $(DATA_OPTION) $(ARGS)
+
+evaluate-bliqnet: $(INSTALLED) ## judge the latest run on its test earthquakes; DATA= and ARGS= as above
+	$(RUN) bliqnet/evaluate_bliqnet.py $(DATA_OPTION) $(ARGS)
+
+test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage
+	$(RUN) -m pytest -n 2 --cov $(ARGS)
+
+lint: $(INSTALLED) ## check style and formatting, changing nothing
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+bench: $(INSTALLED) ## time ours against a peer on the same work
+	$(RUN) benchmarks/bench_bliqnet.py $(ARGS)
+
+clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/
+	rm -rf .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+check-python: ## say which Python .venv would be built with
+	@echo '$(python)'
+
+# --- .venv -----------------------------------------------------------------------------------------------------------
+# The stamp is written last, so an install that broke off is taken up again. A .venv that still runs is brought up to
+# date in place; a broken one, or one that is to change its Python (PYTHON=...), is built afresh.
+$(INSTALLED): requirements.lock pyproject.toml
+	@rm -f $@
+	$(if $(or $(PYTHON),$(venv_is_broken)),'$(python)' -m venv --clear $(VENV))
+	$(RUN) -m pip install --quiet -r requirements.lock
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+in_range := sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+venv_is_broken = $(shell $(RUN) -c 'import sys, pip; $(in_range)' >/dev/null 2>&1 || echo yes)
+
+# The interpreter to build with, or one line that says what to do.
+python = $(call or_stop,$(shell $(find_python)))
+or_stop = $(if $(filter error:,$(firstword $(1))),$(error $(1)),$(1))
+
+# A candidate has to run: a pyenv shim may exist and yet fail. It also needs ensurepip, which Debian packs separately.
+define find_python
+	if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; else set -- python3.11 python3.12 python3.13 python3 python; fi; \
+	for name in "$$@"; do \
+		version=$$("$$name" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue; \
+		found="$${found:+$$found, }$$name $$version"; \
+		"$$name" -c 'import sys; $(in_range)' 2>/dev/null || continue; \
+		if "$$name" -c 'import venv, ensurepip' 2>/dev/null; then echo "$$name"; exit; fi; \
+		bare="$${bare:-$$name}"; \
+	done; \
+	if [ -n "$$bare" ]; then \
+		problem="$$bare cannot build a virtual environment"; cure="install its venv module (Debian: python3-venv)"; \
+	else \
+		problem="Python 3.11 to 3.13 is needed (found $${found:-$(if $(PYTHON),$(PYTHON) that does not run,none)})"; cure="install it"; \
+	fi; \
+	echo "error: $$problem; $$cure or set PYTHON=/path/to/python"
+endef
