@@ -8,7 +8,6 @@ records outside the limits are extrapolations of the published equations.
 """
 
 import dataclasses
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -17,10 +16,12 @@ import numpy as np
 import pandas as pd
 
 from shared.command import InputError
+from shared.flatfile_formats import periods_of
 
 with warnings.catch_warnings():  # on import pygmm leaves two coefficient files open
     warnings.simplefilter("ignore", ResourceWarning)
     from pygmm import BooreStewartSeyhanAtkinson2014, GulerceAbrahamson2011
+    from pygmm.baker_jayaram_2008 import calc_correls
     from pygmm.model import Model, Scenario
 
 Region = Literal["global", "california", "china", "italy", "japan", "new_zealand", "taiwan", "turkey"]
@@ -139,6 +140,15 @@ def reference_median(table: pd.DataFrame, columns: Sequence[str], region: Region
     return dataclasses.replace(horizontal, ln_median=ln_median)
 
 
+def baker_jayaram_2008(periods: np.ndarray) -> np.ndarray:
+    """Correlation (P, P) of total residuals between periods in s (Baker and Jayaram 2008, Earthquake Spectra 24(1)).
+
+    Published for 0.01 to 10 s; PGA (0.0) is taken as 0.01 s.
+    """
+    periods = np.maximum(np.asarray(periods, dtype=float), 0.01)
+    return calc_correls(periods[None, :], periods[:, None])
+
+
 def _with(model: Model, scenario: dict) -> Model:
     """``model`` moved to ``scenario``, without pygmm's checks, which know only scalars."""
     model.scenario.update(scenario)
@@ -194,9 +204,13 @@ class _Neighbours(NamedTuple):
 
 def _neighbours(model: type[Model], columns: Sequence[str]) -> _Neighbours:
     """Where ``columns`` lie among a model's periods, linear in log period; PGA is a coefficient row of its own."""
+    try:
+        periods = periods_of(columns)
+    except ValueError as error:
+        raise InputError(f"column {error}; leave it out") from None
     ln_periods = np.log(model.PERIODS[model.INDICES_PSA])
-    is_pga = np.array([column == "PGA" for column in columns], dtype=bool)
-    wanted = np.log([0.01 if column == "PGA" else _period(column) for column in columns])
+    is_pga = periods == 0
+    wanted = np.log(np.where(is_pga, 0.01, periods))
     outside = (wanted < ln_periods[0]) | (wanted > ln_periods[-1])
     if outside.any():
         column = columns[int(np.flatnonzero(outside)[0])]
@@ -209,10 +223,3 @@ def _neighbours(model: type[Model], columns: Sequence[str]) -> _Neighbours:
         upper=np.where(is_pga, model.INDEX_PGA, rows[before + 1]),
         share=share,
     )
-
-
-def _period(column: str) -> float:
-    match = re.fullmatch(r"SA\((\d+\.\d+)\)", column)
-    if match is None or float(match[1]) == 0:
-        raise InputError(f"column {column}: not a spectrum; write PGA or SA(0.200)")
-    return float(match[1])

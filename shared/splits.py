@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from shared.command import InputError
+from shared.flatfile_convert import UNKNOWN_STATION
 
-UNKNOWN_STATION = "unknown"  # what the flatfile readers write where a source names no station
 DEALS = 64  # random deals, of which the one with the best balanced record counts is taken
 
 

@@ -15,6 +15,7 @@ from shared.reference_gmm import (  # pygmm's classes through the module that si
     BooreStewartSeyhanAtkinson2014,
     GulerceAbrahamson2011,
     Scenario,
+    baker_jayaram_2008,
     bssa14,
     reference_median,
     vh_ratio,
@@ -102,6 +103,16 @@ def test_vertical_is_weaker_except_near_and_fast():
     assert (far < 0.8).all()
 
 
+def test_correlation_between_periods_has_its_published_values():
+    correlation = baker_jayaram_2008(np.array([0.0, 0.01, 0.2, 1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(np.diag(correlation), 1.0, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(correlation, correlation.T, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(correlation[0], correlation[1], rtol=0, atol=1e-12)  # PGA as 0.01 s
+    pairs = {(1, 2): 0.881, (1, 3): 0.519, (1, 5): 0.248, (2, 3): 0.444, (2, 5): 0.163, (3, 4): 0.749, (3, 5): 0.609}
+    for pair, published in pairs.items():
+        assert abs(correlation[pair] - published) < 6e-4
+
+
 def test_vh_ratio_holds_below_magnitude_5():
     table = scenarios(2).assign(mechanism="SS", vs30=1200.0)  # stiff: the ratio does not depend on the rock PGA
     same = vh_ratio(table.assign(mag=5.0), ["SA(1.000)"])
@@ -163,8 +174,8 @@ def test_an_empty_table_gives_an_empty_prediction():
         ({"mechanism": None}, COLUMNS, "column mechanism, row 0"),
         ({"component": "EW"}, COLUMNS, "column component"),
         ({}, ["SA(12.000)"], r"column SA\(12.000\).*10 s"),
-        ({}, ["SA(0.000)"], r"SA\(0.000\)"),
-        ({}, ["PGV"], "column PGV"),
+        ({}, ["SA(0.005)"], r"column SA\(0.005\).*0.01"),
+        ({}, ["PGV"], "column 'PGV'"),
     ],
 )
 def test_bad_input_is_named(change, columns, message):
