@@ -27,7 +27,9 @@ with warnings.catch_warnings():  # on import pygmm leaves two coefficient files 
 Region = Literal["global", "california", "china", "italy", "japan", "new_zealand", "taiwan", "turkey"]
 
 PYGMM_MECHANISM = {"SS": "SS", "NM": "NS", "RV": "RS", "U": "U"}
-GA11_LOWEST_MAG = 5.0  # the smallest magnitude in the data of Gülerce and Abrahamson (2011)
+# The smallest magnitude in the data of Gülerce and Abrahamson (2011). Holding the ratio below it agrees better with
+# 591 recordings of M < 4.5 in New Zealand (NZSMD) than extrapolating, at each of 0.05, 0.1, 0.2, 0.5, 1 and 3 s.
+GA11_LOWEST_MAG = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
