@@ -165,7 +165,7 @@ def _workbook(content: bytes, where: str) -> Iterator[Sheet]:
     with book:
         for name in book.sheet_names:
             try:
-                cells = book.parse(name, header=None, dtype=object, na_filter=False)
+                cells = pd.read_excel(book, sheet_name=name, header=None, dtype=object, na_filter=False)
             except (CalamineError, ValueError, OSError) as error:
                 raise broken from error
             if len(cells):
