@@ -1,0 +1,122 @@
+"""The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bliqnet.model import Dynamics, Skip, Solver
+from shared.command import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is built and trained; shared by training, evaluation and benchmarks."""
+
+    members: int = 5
+    """Networks in the ensemble; each stops early on its own fold of the training events."""
+    hidden: int = 32
+    """Units of the liquid layer."""
+    head: int = 64
+    """Units of the hidden layer of the forward head."""
+    dynamics: Dynamics = "ltc"
+    """ltc: liquid time constants; linear: the published affine dynamics; cfc: closed-form continuous, no solver."""
+    solver: Solver = "rk4"
+    """ODE solver of torchdiffeq; euler, midpoint and rk4 take fixed steps."""
+    steps: int = 2
+    """Steps of a fixed-step solver over t in [0, 1]."""
+    rtol: float = 1e-4
+    """Relative tolerance of dopri5."""
+    atol: float = 1e-6
+    """Absolute tolerance of dopri5."""
+    adjoint: bool = False
+    """Backward pass by the adjoint ODE (constant memory) instead of through the solver's steps."""
+    skip: Skip = "classical"
+    """classical: the head corrects a linear skip of classical ground-motion terms; none: the head alone."""
+    loss: Literal["mixed", "mse"] = "mixed"
+    """mixed: Gaussian likelihood with a random event term; mse: squared error."""
+    backward_weight: float = 0.01
+    """Weight of the backward branch's squared error (scaled inputs) in the loss."""
+    scaling: Literal["standard", "minmax"] = "standard"
+    """Inputs and outputs to zero mean and unit deviation, or to [-1, 1] as in the paper; training rows only."""
+    epochs: int = 120
+    """Largest number of passes over the training records."""
+    patience: int = 30
+    """Stop when no member's validation loss has improved for so many epochs."""
+    batch: int = 1024
+    """Records in a step, about: an event's records stay together."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of AdamW; warm-up, then cosine decay."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of all weights but the skip's."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name in ("members", "hidden", "head", "steps", "epochs", "patience", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name}: must be at least 1, not {getattr(self, name)}")
+        for name in ("rtol", "atol", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"--{name.replace('_', '-')}: must be positive, not {getattr(self, name)}")
+        for name in ("backward_weight", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"--{name.replace('_', '-')}: must not be negative, but is {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class TrainConfig(Recipe):
+    """Options of ``train_bliqnet.py``."""
+
+    data: tuple[Path, ...] = ()
+    """Flatfile, or several (horizontal and vertical); none: the embedded synthetic default."""
+    periods: tuple[float, ...] = ()
+    """Periods to model (s; 0 is PGA); none: all that the file has."""
+    output: Path | None = None
+    """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>."""
+    resume: Path | None = None
+    """Run folder of an interrupted training to go on with; its options are kept, others given here are refused."""
+    test_share: float = 0.2
+    """Share of the events that training never sees, to report on; 0 trains on all."""
+    seed: int = 0
+    """Seed of the split, the weights, the order of batches and the synthetic data."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        if not 0 <= self.test_share < 0.9:
+            raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Options of ``predict_bliqnet.py``."""
+
+    input: Path
+    """Flatfile or table of scenarios: mag, rake or mechanism, hypo_depth (km), rjb (km), vs30 (m/s), component."""
+    output: Path
+    """CSV to write: the rows' identifiers, medians SA(T) in g and their aleatory sigma_SA(T) in ln units."""
+    run: str = "latest"
+    """Run folder, or latest: the newest complete run below runs/bliqnet."""
+    batch: int = 8192
+    """Rows per step."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(Recipe):
+    """Options of ``evaluate_bliqnet.py``."""
+
+    data: tuple[Path, ...] = ()
+    """Flatfile, or several (horizontal and vertical); none: the embedded synthetic default."""
+    periods: tuple[float, ...] = ()
+    """Periods to model (s; 0 is PGA); none: all that the file has."""
+    folds: int = 5
+    """Folds of the cross-validation."""
+    output: Path | None = None
+    """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>-evaluation."""
+    seed: int = 0
+    """Seed of the folds, the weights and the synthetic data."""
+    device: str = "auto"
+    """auto, cpu or cuda."""

@@ -1,0 +1,137 @@
+"""Flatfile rows -> the network's inputs and targets; the only place where the paper's seven inputs are derived."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from shared import flatfile, splits, synthetic
+from shared.command import InputError
+from shared.flatfile import Flatfile
+
+# The paper's seven inputs: magnitude, Joyner-Boore distance, its log, style of faulting, hypocentral depth, log Vs30,
+# direction. The two categories take three columns: strike-slip and horizontal are the zeros.
+INPUTS = ("mag", "rjb", "ln_rjb", "hypo_depth", "ln_vs30", "normal", "reverse", "vertical")
+LEAST_RECORDS = 10  # a period with fewer records can be neither fitted nor checked
+
+
+@dataclass(frozen=True)
+class Records:
+    """What training needs of a table: N records, P periods, D inputs.
+
+    ``inputs`` (N, D) float32; ``ln_sa`` (N, P) float32, ln g, NaN where missing; ``event`` (N,) integer codes;
+    ``columns`` the P spectral columns; ``style_mix`` the shares of normal and reverse rows, which stand in for an
+    unknown style of faulting; ``table`` the rows themselves.
+    """
+
+    inputs: np.ndarray
+    ln_sa: np.ndarray
+    event: np.ndarray
+    columns: list[str]
+    style_mix: tuple[float, float]
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def rows(self, positions: np.ndarray) -> "Records":
+        """The records at ``positions``."""
+        return dataclasses.replace(
+            self,
+            inputs=self.inputs[positions],
+            ln_sa=self.ln_sa[positions],
+            event=self.event[positions],
+            table=self.table.iloc[positions].reset_index(drop=True),
+        )
+
+
+def load(paths: Sequence[Path], seed: int) -> Flatfile:
+    """The user's files as one flatfile, or the embedded synthetic default when ``paths`` is empty."""
+    if paths:
+        return flatfile.read_flatfile(*paths)
+    return synthetic.as_flatfile(synthetic.make_flatfile(seed))
+
+
+def records_of(source: Flatfile, periods: Sequence[float] = ()) -> Records:
+    """Inputs and targets of every row of ``source``; ``periods`` (s, PGA is 0) picks among its columns.
+
+    Raises
+    ------
+    InputError
+        A period that was asked for is not in the file, or a period has no or hardly any usable value.
+    """
+    table, name = source.table, ", ".join(map(str, source.paths)) or source.format
+    columns = flatfile.period_columns(table)
+    if periods:
+        asked = [flatfile.column_of(period) for period in sorted(set(periods))]
+        absent = [column for column in asked if column not in columns]
+        if absent:
+            raise InputError(f"{name}: no column {absent[0]}; the file has {', '.join(columns)}")
+        columns = asked
+    if not columns:
+        raise InputError(f"{name}: no spectral column; SA(...) or PGA columns are needed to train")
+    ln_sa = flatfile.ln_sa(table, columns)
+    counts = np.isfinite(ln_sa).sum(axis=0)
+    if counts.min() < LEAST_RECORDS:
+        worst = columns[int(counts.argmin())]
+        usable = [
+            f"{period:g}"
+            for period, count in zip(flatfile.periods_of(columns), counts, strict=True)
+            if count >= LEAST_RECORDS
+        ]
+        raise InputError(
+            f"{name}: column {worst} has {counts.min()} usable values, {LEAST_RECORDS} are needed; "
+            f"drop it, or name the periods to use: --periods {' '.join(usable)}"
+        )
+    known = table["mechanism"] != "U"
+    style_mix = (
+        (float((table["mechanism"][known] == "NM").mean()), float((table["mechanism"][known] == "RV").mean()))
+        if known.any()
+        else (0.0, 0.0)
+    )
+    return Records(
+        inputs=derive_inputs(table, style_mix),
+        ln_sa=ln_sa.astype(np.float32),
+        event=pd.factorize(table["event_id"], sort=True)[0],
+        columns=columns,
+        style_mix=style_mix,
+        table=table,
+    )
+
+
+def derive_inputs(table: pd.DataFrame, style_mix: tuple[float, float]) -> np.ndarray:
+    """The network's inputs, (N, D) float32, in the order of ``INPUTS``, from canonical columns.
+
+    ``ln_rjb`` is the log of sqrt(rjb² + 1 km²), finite at the fault. A row of unknown style of faulting gets
+    ``style_mix``, the shares of normal and reverse among the training rows.
+    """
+    mechanism = table["mechanism"].to_numpy()
+    rjb = table["rjb"].to_numpy(float)
+    unknown = mechanism == "U"
+    return np.column_stack(
+        [
+            table["mag"].to_numpy(float),
+            rjb,
+            0.5 * np.log(rjb**2 + 1.0),
+            table["hypo_depth"].to_numpy(float),
+            np.log(table["vs30"].to_numpy(float)),
+            np.where(unknown, style_mix[0], mechanism == "NM"),
+            np.where(unknown, style_mix[1], mechanism == "RV"),
+            table["component"].to_numpy() == "V",
+        ]
+    ).astype(np.float32)
+
+
+def tensors(records: Records, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """``inputs`` (N, D) and ``ln_sa`` (N, P) on ``device``."""
+    return torch.from_numpy(records.inputs).to(device), torch.from_numpy(records.ln_sa).to(device)
+
+
+def split_events(records: Records, test_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of training and of test rows, grouped by event; no test rows where ``test_share`` is 0."""
+    split = splits.three_way(splits.event_groups(records.table), validation=0.0, test=test_share, seed=seed)
+    return split.train, split.test

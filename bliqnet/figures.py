@@ -1,0 +1,91 @@
+"""Figures of training and evaluation; they neither show nor save."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bliqnet.data import Records
+from bliqnet.trained import Spectra
+from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure, residual_scatter
+
+SHOWN = (0.0, 0.1, 0.2, 0.5, 1.0, 3.0)  # s, of which a figure takes those that the file has, or their neighbours
+
+
+def loss_curves(metrics: pd.DataFrame, synthetic: bool) -> Figure:
+    """Training and validation loss against the epoch, means of the members."""
+    figure, axes = new_figure(size=(5.5, 3.6))
+    axis = axes[0, 0]
+    axis.plot(metrics["epoch"], metrics["train_loss"], color=COLOURS[0], label="training events")
+    axis.plot(metrics["epoch"], metrics["validation_loss"], color=COLOURS[1], label="validation events")
+    axis.plot(
+        metrics["epoch"], metrics["best_validation_loss"], "--", color=COLOURS[1], label="best of every member so far"
+    )
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("loss per spectral value")
+    axis.legend()
+    return mark_synthetic(figure, synthetic)
+
+
+def shown_positions(periods: np.ndarray) -> list[int]:
+    """Positions of the periods nearest to ``SHOWN``, each once."""
+    return sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in SHOWN})
+
+
+def period_name(column: str, period: float) -> str:
+    """``PGA`` or ``0.2 s``."""
+    return column if period == 0 else f"{period:g} s"
+
+
+def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, synthetic: bool) -> Figure:
+    """Observed against predicted Sa of test records at several periods; ``table`` is their summary."""
+    periods = table.loc[table["component"] == table["component"].iloc[0], "period"].to_numpy()
+    shown = shown_positions(periods)
+    figure, axes = new_figure(2, (len(shown) + 1) // 2, size=(2.9, 2.9))
+    vertical = (records.table["component"] == "V").to_numpy()
+    for axis, p in zip(axes.flat, shown, strict=False):
+        for rows, colour, name in ((~vertical, COLOURS[0], "H"), (vertical, COLOURS[1], "V")):
+            if rows.any():
+                points = np.exp(spectra.ln_median[rows, p]), np.exp(records.ln_sa[rows, p])
+                axis.loglog(*points, ".", color=colour, markersize=2, alpha=0.4, label=name, rasterized=True)
+        low, high = axis.get_xlim()[0], axis.get_ylim()[1]
+        axis.plot([low, high], [low, high], color="0.2", linewidth=0.8)
+        column = records.columns[p]
+        values = table.loc[(table["column"] == column)]
+        text = "\n".join(f"{row.component}: σ {row['std']:.2f}, R² {row.r2:.2f}" for _, row in values.iterrows())
+        axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", fontsize=7)
+        axis.set_title(period_name(column, periods[p]))
+        axis.set_xlabel("predicted Sa (g)")
+        axis.set_ylabel("observed Sa (g)")
+    for axis in axes.flat[len(shown) :]:
+        axis.set_visible(False)
+    axes[0, 0].legend(loc="lower right", markerscale=4)
+    return mark_synthetic(figure, synthetic)
+
+
+def spread_against_period(tables: dict[str, pd.DataFrame], synthetic: bool) -> Figure:
+    """Bias, standard deviation and R² of every model against the period, one line a model; horizontal rows."""
+    figure, axes = new_figure(1, 3, size=(4.0, 3.4))
+    quantities = (("event_bias", "mean of event means (ln)"), ("std", "standard deviation (ln)"), ("r2", "R²"))
+    for axis, (name, label) in zip(axes.flat, quantities, strict=True):
+        for index, (model, table) in enumerate(tables.items()):
+            style = {"color": COLOURS[index % len(COLOURS)], "linestyle": "--" if "random" in model else "-"}
+            shown = np.maximum(table["period"], 0.005)  # PGA at the left edge of the logarithmic axis
+            axis.plot(shown, table[name], marker=".", label=model, **style)
+        axis.set_ylabel(label)
+        label_axis(axis, "period")
+    axes[0, 0].axhline(0.0, color="0.4", linewidth=0.8)
+    axes[0, 1].legend(fontsize=7)
+    figure.suptitle("PGA drawn at 0.005 s", fontsize=7, ha="right", x=0.99)
+    return mark_synthetic(figure, synthetic)
+
+
+def residuals_against(records: Records, residual: np.ndarray, model: str, synthetic: bool) -> Figure:
+    """Residuals (N, P) of one model against magnitude, distance, Vs30 and depth, at three periods."""
+    periods = np.array([float(column[3:-1]) if column != "PGA" else 0.0 for column in records.columns])
+    rows = sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in (0.0, 0.2, 1.0)})
+    figure, axes = new_figure(len(rows), 4, size=(3.2, 2.5))
+    for line, p in zip(axes, rows, strict=True):
+        for axis, quantity in zip(line, ("mag", "rjb", "vs30", "hypo_depth"), strict=True):
+            residual_scatter(axis, records.table[quantity].to_numpy(float), residual[:, p], quantity, color=COLOURS[0])
+        line[0].set_title(f"{model}, {period_name(records.columns[p], periods[p])}", loc="left")
+    return mark_synthetic(figure, synthetic)

@@ -1,0 +1,117 @@
+"""Likelihoods of ln-residuals. Axes: M members, B records, E events, P periods."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+LN_2PI = math.log(2.0 * math.pi)
+LOW_MAG, HIGH_MAG = 4.5, 6.5  # between them ln tau and ln phi go linearly, outside they are constant
+
+
+class Aleatory(nn.Module):
+    """Between-event ``tau`` and within-event ``phi`` of every member and period, by magnitude, in ln units."""
+
+    def __init__(self, members: int, n_periods: int):
+        super().__init__()
+        self.ln_tau = nn.Parameter(torch.full((members, 2, n_periods), -0.9))
+        self.ln_phi = nn.Parameter(torch.full((members, 2, n_periods), -0.5))
+
+    def forward(self, mag: Tensor) -> tuple[Tensor, Tensor]:
+        """``(tau, phi)``, each (M, B, P), at magnitudes ``mag`` (B,)."""
+        high = ((mag - LOW_MAG) / (HIGH_MAG - LOW_MAG)).clamp(0.0, 1.0)[:, None]  # (B, 1)
+        ends = torch.stack([self.ln_tau, self.ln_phi])[:, :, :, None]  # (2, M, 2, 1, P)
+        tau, phi = torch.exp(ends[:, :, 0] * (1.0 - high) + ends[:, :, 1] * high)
+        return tau, phi
+
+
+def event_sums(values: Tensor, event: Tensor, n_events: int) -> Tensor:
+    """Sums of ``values`` (M, B, P) over the records of each event, (M, E, P); ``event`` (B,) holds 0 ... E - 1."""
+    return values.new_zeros(values.shape[0], n_events, values.shape[2]).index_add(1, event, values)
+
+
+def marginal_nll(residual: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor) -> Tensor:
+    """Negative log-likelihood of residuals with a random event term, integrated out; (M,), summed over E and P.
+
+    The residuals of an event with n records are N(0, phi² I + tau² 1 1ᵀ), whose inverse and determinant follow from
+    one rank-one update (Abrahamson and Youngs 1992, eq. 7, with Sherman and Morrison's formula):
+    -ln L = ½ [(n - 1) ln phi² + ln(phi² + n tau²) + Σr²/phi² - tau² (Σr)² / (phi² (phi² + n tau²)) + n ln 2π].
+    Many records of one earthquake therefore count little more than one, as far as tau dominates.
+
+    ``residual`` (M, B, P); ``mask`` (M, B, P) or broadcastable, 1 where the record counts; ``event`` (B,) codes;
+    ``tau``, ``phi`` (M, E, P), constant within an event.
+    """
+    return _EventSums.of(residual, mask, event, tau.shape[1]).nll(tau, phi)
+
+
+class _EventSums(NamedTuple):
+    """Number, sum and sum of squares of an event's residuals, (M, E, P): all that the likelihood needs."""
+
+    n: Tensor
+    total: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, residual: Tensor, mask: Tensor, event: Tensor, n_events: int) -> "_EventSums":
+        mask = mask.expand_as(residual)
+        residual = residual * mask
+        return cls(*(event_sums(values, event, n_events) for values in (mask, residual, residual**2)))
+
+    def nll(self, tau: Tensor, phi: Tensor) -> Tensor:
+        phi2, tau2 = phi**2, tau**2
+        both = phi2 + self.n * tau2
+        log_det = torch.where(self.n > 0, (self.n - 1.0) * phi2.log() + both.log(), 0.0)
+        quadratic = self.squares / phi2 - tau2 * self.total**2 / (phi2 * both)
+        return 0.5 * (log_det + quadratic + self.n * LN_2PI).sum(dim=(1, 2))
+
+
+def squared_error(residual: Tensor, mask: Tensor) -> Tensor:
+    """Sum of squared residuals of the records that count, (M,)."""
+    return (residual**2 * mask).sum(dim=(1, 2))
+
+
+def fit_aleatory(
+    aleatory: Aleatory, residual: Tensor, mask: Tensor, event: Tensor, event_mag: Tensor, steps: int = 40
+) -> None:
+    """Maximum-likelihood tau and phi of fixed ``residual`` (M, B, P), in place; shapes as in ``marginal_nll``."""
+    optimizer = torch.optim.LBFGS(aleatory.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
+    sums = _EventSums.of(residual, mask, event, len(event_mag))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = sums.nll(*aleatory(event_mag)).sum() / mask.sum()
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+
+
+def event_least_squares(
+    features: Tensor, target: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor
+) -> Tensor:
+    """Generalised least squares with a random event term: coefficients (K, P) of ``features`` (B, K).
+
+    Solves Xᵀ V⁻¹ X b = Xᵀ V⁻¹ y for every period, with V of :func:`marginal_nll` and its inverse by Sherman and
+    Morrison; a slight ridge keeps a feature that never varies (no vertical rows, say) at zero. ``target`` and
+    ``mask`` (B, P), ``tau`` and ``phi`` (E, P).
+    """
+    features, target, mask, tau, phi = (each.double() for each in (features, target, mask, tau, phi))
+    coefficients = torch.zeros(features.shape[1], target.shape[1], dtype=torch.float64, device=features.device)
+    n_events = len(tau)
+    for p in range(target.shape[1]):
+        rows = mask[:, p] > 0
+        x, y, e = features[rows], target[rows, p], event[rows]
+        phi2, tau2 = phi[:, p] ** 2, tau[:, p] ** 2
+        n = torch.bincount(e, minlength=n_events)
+        x_sum = x.new_zeros(n_events, x.shape[1]).index_add(0, e, x)
+        y_sum = y.new_zeros(n_events).index_add(0, e, y)
+        shrink = tau2 / (phi2 * (phi2 + n * tau2))
+        weighted = x / phi2[e, None]
+        normal = x.T @ weighted - x_sum.T @ (shrink[:, None] * x_sum)
+        right = weighted.T @ y - x_sum.T @ (shrink * y_sum)
+        ridge = 1e-6 * torch.diag(normal).mean()
+        normal += ridge * torch.eye(len(normal), dtype=normal.dtype, device=normal.device)
+        coefficients[:, p] = torch.linalg.solve(normal, right)
+    return coefficients.float()

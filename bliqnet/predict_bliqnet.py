@@ -1,0 +1,34 @@
+"""Predict response spectra for a flatfile or a table of scenarios with a trained BLiqNet.
+
+python bliqnet/predict_bliqnet.py --run latest --input scenarios.csv --output predictions.csv
+"""
+
+import sys
+
+from bliqnet.config import PredictConfig
+from bliqnet.trained import CHECKPOINT, TrainedModel, prediction_table
+from shared import runs
+from shared.command import run_command
+from shared.flatfile import read_scenarios
+from shared.torch_tools import choose_device
+
+
+def main(config: PredictConfig) -> None:
+    """Predict median response spectra (g) and their aleatory spread (ln units) for every row of a table."""
+    runs.check_output_file(config.output)
+    device = choose_device(config.device)
+    model = TrainedModel.load(runs.find_run("bliqnet", config.run).path / CHECKPOINT, device)
+    scenarios = read_scenarios(config.input)
+    for line in model.outside(scenarios):
+        print(f"warning: {line}", file=sys.stderr)
+    if model.synthetic:
+        print("warning: this model was trained on synthetic data", file=sys.stderr)
+
+    spectra = model.predict(scenarios, config.batch)
+
+    runs.write_table(config.output, prediction_table(scenarios, model, spectra))
+    print(f"{len(scenarios)} rows, {len(model.columns)} periods: {config.output}")
+
+
+if __name__ == "__main__":
+    run_command(main, PredictConfig)

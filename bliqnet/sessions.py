@@ -1,0 +1,104 @@
+"""A training as a run folder: started, logged, checkpointed, resumed after a kill, finished."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from bliqnet.config import TrainConfig
+from bliqnet.data import Records
+from bliqnet.trained import CHECKPOINT, TrainedModel
+from bliqnet.training import Training
+from shared import runs
+from shared.command import InputError
+from shared.flatfile import Flatfile
+from shared.torch_tools import load_checkpoint, save_checkpoint
+
+STATE = "training.pt"  # what --resume needs; removed when the run is complete
+KIND = "bliqnet training"
+CHECKPOINT_EVERY = 3.0  # seconds; a kill costs no more than this and an epoch
+
+
+def start_or_resume(config: TrainConfig) -> tuple[runs.Run, TrainConfig]:
+    """A new run folder, or with ``--resume`` the old one and the options it was started with.
+
+    Raises
+    ------
+    InputError
+        The folder to resume holds no unfinished training, or other options are given beside ``--resume``.
+    """
+    if config.resume is None:
+        config = dataclasses.replace(config, data=tuple(path.absolute() for path in config.data))
+        return runs.new_run("bliqnet", config.seed, config, config.output), config
+    if dataclasses.replace(config, resume=None) != TrainConfig():
+        raise InputError("--resume: the run goes on with its own options; give no other option beside it")
+    run, file = runs.Run(config.resume), config.resume / "config.json"
+    if not file.is_file():
+        raise InputError(f"{config.resume}: no config.json there, so no training to resume")
+    if (config.resume / "results.json").exists():
+        raise InputError(f"{config.resume}: this training is complete; there is nothing to resume")
+    return run, _saved_config(file)
+
+
+def _saved_config(file: Path) -> TrainConfig:
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        saved["data"], saved["periods"] = tuple(map(Path, saved["data"])), tuple(saved["periods"])
+        saved["output"] = saved["output"] and Path(saved["output"])
+        return TrainConfig(**saved)
+    except (ValueError, TypeError, KeyError):
+        raise InputError(f"{file}: not the options of a training of this version; start a new run") from None
+
+
+def train_to_the_end(
+    run: runs.Run, config: TrainConfig, records: Records, source: Flatfile, device: torch.device
+) -> TrainedModel:
+    """Train, or go on training, until ``Training.finished``; ``records`` are the training rows of ``source``.
+
+    Raises
+    ------
+    InputError
+        The data are not those that the run was started with, or its state is damaged.
+    """
+    provenance = runs.provenance(device=str(device), data=source.describe())
+    training = Training(records, config, config.seed, device)
+    if (run.path / STATE).exists():
+        _restore(training, run, list(source.sha256))
+    else:
+        runs.write_json(run.path / "provenance.json", provenance)
+    run.keep_metrics_until(training.epoch)
+    saved_at = time.monotonic()
+    with tqdm(total=config.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
+        while not training.finished:
+            metrics = training.run_epoch()
+            run.log(**metrics)
+            bar.set_postfix(train=f"{metrics['train_loss']:.4f}", validation=f"{metrics['validation_loss']:.4f}")
+            bar.update()
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY:
+                _checkpoint(training, records, provenance, run)
+                saved_at = time.monotonic()
+    model = _checkpoint(training, records, provenance, run)
+    (run.path / STATE).unlink()
+    return model
+
+
+def _checkpoint(training: Training, records: Records, provenance: dict, run: runs.Run) -> TrainedModel:
+    sha256 = list(provenance["data"]["sha256"])
+    save_checkpoint(run.path / STATE, KIND, {"state": training.state_dict(), "sha256": sha256})
+    model = TrainedModel.of(training, records, provenance)
+    model.save(run.path / CHECKPOINT)
+    return model
+
+
+def _restore(training: Training, run: runs.Run, sha256: list[str]) -> None:
+    saved = load_checkpoint(run.path / STATE, KIND, training.device)
+    if saved["sha256"] != sha256:
+        raise InputError(f"{run.path}: the data have changed since this training began; start a new run")
+    try:
+        training.load_state_dict(saved["state"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise InputError(f"{run.path / STATE}: damaged training state ({reason}); start a new run") from None

@@ -1,0 +1,42 @@
+"""Train BLiqNet on a flatfile, or on the embedded synthetic default, and report on events it has never seen.
+
+python bliqnet/train_bliqnet.py --data data/nga_west2.csv
+"""
+
+from bliqnet import data, figures
+from bliqnet.config import TrainConfig
+from bliqnet.evaluation import summary_line, summary_table
+from bliqnet.sessions import start_or_resume, train_to_the_end
+from shared import runs
+from shared.command import run_command
+from shared.torch_tools import choose_device, seed_everything
+
+
+def main(config: TrainConfig) -> None:
+    """Train BLiqNet on a flatfile, or on the embedded synthetic default, and report on unseen events."""
+    device = choose_device(config.device)
+    run, config = start_or_resume(config)
+    seed_everything(config.seed)
+    source = data.load(config.data, config.seed)
+    records = data.records_of(source, config.periods)
+    training_rows, test_rows = data.split_events(records, config.test_share, config.seed)
+
+    model = train_to_the_end(run, config, records.rows(training_rows), source, device)
+
+    runs.write_figure(run.figures / "loss.png", figures.loss_curves(run.metrics(), source.synthetic))
+    results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": model.parameters}
+    if len(test_rows):
+        test = records.rows(test_rows)
+        spectra = model.predict(test.table)
+        table = summary_table(test, spectra.ln_median)
+        results["test"] = table.to_dict("records")
+        runs.write_table(run.path / "test_summary.csv", table)
+        figure = figures.observed_predicted(test, spectra, table, source.synthetic)
+        runs.write_figure(run.figures / "observed_predicted.png", figure)
+        print(summary_line(table, "test events"))
+    run.finish(results)
+    print(f"run folder: {run.path}")
+
+
+if __name__ == "__main__":
+    run_command(main, TrainConfig)

@@ -1,0 +1,147 @@
+"""The trained model as one file: weights, shape, scalers, periods, ranges and provenance; table in, spectra out."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bliqnet.data import INPUTS, Records, derive_inputs
+from bliqnet.losses import Aleatory
+from bliqnet.model import LiquidNetwork, NetworkShape
+from bliqnet.training import Training
+from shared import runs
+from shared.command import InputError
+from shared.flatfile import CANONICAL
+from shared.torch_tools import load_checkpoint, save_checkpoint
+
+CHECKPOINT = "best_liquid_model.pth"
+KIND = "bliqnet model"
+IDENTIFYING = ("record_id", "event_id", "station_id", "mag", "rjb", "vs30", "component")  # kept in predictions
+RANGED = ("mag", "rjb", "hypo_depth", "vs30")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectra:
+    """Predicted spectra of N rows at P periods."""
+
+    ln_median: np.ndarray  # (N, P) ln g, mean of the members
+    tau: np.ndarray  # (N, P) between-event standard deviation, ln units
+    phi: np.ndarray  # (N, P) within-event standard deviation, ln units
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """Total aleatory standard deviation (N, P), ln units."""
+        return np.hypot(self.tau, self.phi)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+    """A network that knows its periods, the ranges it has seen and where it came from."""
+
+    network: LiquidNetwork
+    aleatory: Aleatory
+    columns: list[str]
+    style_mix: tuple[float, float]
+    ranges: dict[str, tuple[float, float]]
+    components: list[str]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, training: Training, records: Records, provenance: dict[str, Any]) -> "TrainedModel":
+        """The best that ``training`` on ``records`` has come to."""
+        network, aleatory = training.best_model()
+        table = records.table
+        return cls(
+            network=network.eval(),
+            aleatory=aleatory,
+            columns=records.columns,
+            style_mix=records.style_mix,
+            ranges={name: (float(table[name].min()), float(table[name].max())) for name in RANGED},
+            components=sorted(table["component"].unique()),
+            provenance=provenance,
+        )
+
+    @property
+    def parameters(self) -> int:
+        """Trained weights, all members together."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the training data were synthetic."""
+        return bool(self.provenance["data"]["synthetic"])
+
+    @torch.no_grad()
+    def predict(self, table: pd.DataFrame, batch: int = 8192) -> Spectra:
+        """Median spectra and their spread for rows of canonical columns, ``batch`` rows at a time."""
+        device = self.network.output_scaling.centre.device
+        inputs = torch.from_numpy(derive_inputs(table, self.style_mix)).to(device)
+        parts = []
+        for piece in inputs.split(batch):
+            tau, phi = self.aleatory(piece[:, 0])
+            parts.append(torch.stack([self.network(piece).mean(dim=0), tau[0], phi[0]]))
+        return Spectra(*torch.cat(parts, dim=1).cpu().numpy())
+
+    def outside(self, table: pd.DataFrame) -> list[str]:
+        """One line for every input with values beyond those of training: how many rows, and the range."""
+        lines = []
+        for name, (low, high) in self.ranges.items():
+            count = int(((table[name] < low) | (table[name] > high)).sum())
+            if count:
+                lines.append(f"{count} of {len(table)} rows have {name} outside the training range {low:g} to {high:g}")
+        unseen = ~table["component"].isin(self.components)
+        if unseen.any():
+            lines.append(f"{int(unseen.sum())} of {len(table)} rows have a component that training had none of")
+        return lines
+
+    def save(self, path: Path) -> None:
+        """Write the model, whole or not at all."""
+        save_checkpoint(
+            path,
+            KIND,
+            {
+                "shape": dataclasses.asdict(self.network.shape),
+                "inputs": list(INPUTS),
+                "network": self.network.state_dict(),
+                "aleatory": self.aleatory.state_dict(),
+                "columns": self.columns,
+                "style_mix": self.style_mix,
+                "ranges": self.ranges,
+                "components": self.components,
+                "provenance": runs.plain(self.provenance),
+            },
+        )
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "TrainedModel":
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        InputError
+            The file is missing, damaged, or not a BLiqNet model.
+        """
+        saved = load_checkpoint(path, KIND, device)
+        try:
+            shape = NetworkShape(**saved["shape"])
+            network = LiquidNetwork(shape, torch.Generator())
+            network.load_state_dict(saved["network"])
+            aleatory = Aleatory(1, shape.n_periods)
+            aleatory.load_state_dict(saved["aleatory"])
+            rest = {name: saved[name] for name in ("columns", "style_mix", "ranges", "components", "provenance")}
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:80]
+            raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None
+        return cls(network=network.to(device).eval(), aleatory=aleatory.to(device), **rest)
+
+
+def prediction_table(scenarios: pd.DataFrame, model: TrainedModel, spectra: Spectra) -> pd.DataFrame:
+    """Rows and identifiers of ``scenarios`` with a median (g) and a ``sigma_`` (ln units) column for every period."""
+    identifiers = [name for name in scenarios.columns if name not in CANONICAL or name in IDENTIFYING]
+    given = [name for name in identifiers if not (scenarios[name].isna() | (scenarios[name] == "")).all()]
+    medians = pd.DataFrame(np.exp(spectra.ln_median), columns=model.columns)
+    sigmas = pd.DataFrame(spectra.sigma, columns=[f"sigma_{column}" for column in model.columns])
+    return pd.concat([scenarios[given].reset_index(drop=True), medians, sigmas], axis=1)

@@ -1,0 +1,240 @@
+"""Fitting an ensemble: one loop over batches of whole events, early stopping of every member on its own events.
+
+Everything random is drawn from (seed, epoch), so that a training resumed after any epoch goes on as if never stopped.
+"""
+
+import copy
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bliqnet.config import Recipe
+from bliqnet.data import Records, tensors
+from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, squared_error
+from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork, skip_features
+from shared import splits
+
+LEAST_FOLDS = 5  # a lone member, too, validates on a fifth of the events
+WARM_UP = 0.05  # share of the epochs over which the learning rate rises
+SKIP_ROUNDS = 3  # deviations and skip are fitted in turn; the third round changes ln Sa by less than 0.001
+
+
+def network_shape(recipe: Recipe, n_inputs: int, n_periods: int) -> NetworkShape:
+    """The shape that ``recipe`` asks for; fields of the same name are taken over."""
+    same = {field.name for field in dataclasses.fields(NetworkShape)} - {"n_inputs", "n_periods"}
+    return NetworkShape(n_inputs, n_periods, **{name: getattr(recipe, name) for name in same})
+
+
+class Training:
+    """A training between two epochs: network, aleatory deviations, optimiser and every member's best weights.
+
+    ``records`` are training rows only. Member m learns from the events outside fold m and stops early on fold m.
+    With ``plain``, a multilayer perceptron takes the liquid network's place.
+
+    Raises
+    ------
+    InputError
+        There are fewer events than folds.
+    """
+
+    def __init__(self, records: Records, recipe: Recipe, seed: int, device: torch.device, plain: bool = False):
+        self.recipe, self.seed, self.device = recipe, seed, device
+        inputs, target = tensors(records, device)
+        codes = np.unique(records.event, return_inverse=True)[1]
+        self.inputs = inputs  # (N, D)
+        self.observed = torch.isfinite(target).float()  # (N, P)
+        self.target = torch.nan_to_num(target)  # (N, P)
+        self.event = torch.from_numpy(codes).to(device)  # (N,)
+        self.event_rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+        self.held_out = torch.zeros(recipe.members, len(records), 1, device=device)  # (M, N, 1)
+        folds = splits.k_fold(records.table["event_id"], folds=max(recipe.members, LEAST_FOLDS), seed=seed)
+        for member, (_, rows) in zip(range(recipe.members), folds, strict=False):
+            self.held_out[member, rows] = 1.0
+
+        shape = network_shape(recipe, inputs.shape[1], target.shape[1])
+        generator = torch.Generator().manual_seed(seed)
+        self.network = (PlainNetwork if plain else LiquidNetwork)(shape, generator).to(device)
+        self.aleatory = Aleatory(recipe.members, shape.n_periods).to(device)
+        self._fit_scalers()
+        if not plain and shape.skip == "classical":
+            self._fit_skip()
+        self.optimizer = self._make_optimizer()
+        self.epoch = 0
+        self.best_loss = torch.full((recipe.members,), math.inf, device=device)
+        self.best_epoch = torch.zeros(recipe.members, dtype=torch.long, device=device)
+        self.best = copy.deepcopy(self._weights())
+
+    # --- before the first epoch ---
+    def _fit_scalers(self) -> None:
+        """Scalers of inputs and of observed targets; every row here is a training row."""
+        targets = torch.where(self.observed > 0, self.target, torch.nan)
+        for scaling, values in ((self.network.input_scaling, self.inputs), (self.network.output_scaling, targets)):
+            centre, scale = column_scaling(values.double().cpu().numpy(), self.recipe.scaling)
+            scaling.centre.copy_(torch.from_numpy(centre))
+            scaling.scale.copy_(torch.from_numpy(scale))
+
+    @torch.no_grad()
+    def _fit_skip(self) -> None:
+        """Start as the classical form, fitted with a random event term to every member's own events."""
+        features = skip_features(self.inputs)
+        scaling = self.network.output_scaling
+        scaled_target = scaling(self.target)
+        mask = self.observed * (1.0 - self.held_out)
+        for _ in range(SKIP_ROUNDS):
+            tau, phi = self.aleatory(self.event_mag())  # (M, E, P)
+            for m in range(self.recipe.members):
+                self.network.skip[m] = event_least_squares(
+                    features, scaled_target, mask[m], self.event, tau[m] / scaling.scale, phi[m] / scaling.scale
+                )
+            fit_aleatory(self.aleatory, self.target - self.network(self.inputs), mask, self.event, self.event_mag())
+
+    def event_mag(self) -> Tensor:
+        """Magnitude of every event, (E,)."""
+        return self.inputs[[rows[0] for rows in self.event_rows], 0]
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        free = {name: p for name, p in self.network.named_parameters() if name == "skip"}
+        decayed = [p for name, p in self.network.named_parameters() if name not in free]
+        return torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": self.recipe.weight_decay},
+                {"params": [*free.values(), *self.aleatory.parameters()], "weight_decay": 0.0},
+            ],
+            lr=self.recipe.learning_rate,
+        )
+
+    # --- an epoch ---
+    def run_epoch(self) -> dict[str, float]:
+        """Train for an epoch, validate, keep every member's best weights; returns what to log."""
+        batches = self._batches()
+        sums = torch.zeros(2)  # loss x records, records
+        for index, rows in enumerate(batches):
+            progress = (self.epoch + index / len(batches)) / self.recipe.epochs
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate * schedule(progress)
+            self.optimizer.zero_grad()
+            loss = self._loss(rows)  # (M,)
+            loss.sum().backward()
+            self.optimizer.step()
+            sums += torch.tensor([float(loss.detach().mean()) * len(rows), len(rows)])
+        self.epoch += 1
+        validation = self._validate()
+        return {
+            "epoch": self.epoch,
+            "train_loss": float(sums[0] / sums[1]),
+            "validation_loss": float(validation.mean()),
+            "best_validation_loss": float(self.best_loss.mean()),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def _batches(self) -> list[Tensor]:
+        """Rows of this epoch's batches: whole events, shuffled, filled up to about ``recipe.batch`` records."""
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.event_rows))
+        sizes = np.array([len(self.event_rows[event]) for event in order])
+        number = (np.cumsum(sizes) - 1) // self.recipe.batch
+        parts = np.split(order, np.flatnonzero(np.diff(number)) + 1)
+        return [torch.from_numpy(np.concatenate([self.event_rows[e] for e in part])).to(self.device) for part in parts]
+
+    def _loss(self, rows: Tensor) -> Tensor:
+        """Loss of every member, (M,), on its training part of the batch."""
+        inputs, learns = self.inputs[rows], 1.0 - self.held_out[:, rows]
+        if not isinstance(self.network, LiquidNetwork):
+            return self._misfit(self.network(inputs), rows, learns)
+        hidden = self.network.hidden(inputs)
+        rebuilt = self.network.read_backwards(hidden) - self.network.input_scaling(inputs)
+        backward = (rebuilt**2 * learns).mean(dim=(1, 2))
+        return (
+            self._misfit(self.network.read_forwards(hidden, inputs), rows, learns)
+            + self.recipe.backward_weight * backward
+        )
+
+    def _misfit(self, predicted: Tensor, rows: Tensor, part: Tensor) -> Tensor:
+        """Mean misfit per observed value of every member, (M,), over the records with ``part`` (M, B, 1) = 1."""
+        mask = part * self.observed[rows]
+        residual = self.target[rows] - predicted
+        if self.recipe.loss == "mse":
+            total = squared_error(residual, mask)
+        else:
+            events, local = torch.unique(self.event[rows], return_inverse=True)
+            total = marginal_nll(residual, mask, local, *self.aleatory(self.event_mag()[events]))
+        return total / mask.sum(dim=(1, 2)).clamp(min=1.0)
+
+    @torch.no_grad()
+    def _validate(self) -> Tensor:
+        rows = torch.arange(len(self.inputs), device=self.device)
+        validation = self._misfit(self.network(self.inputs), rows, self.held_out)
+        better = validation < self.best_loss
+        self.best_loss = torch.where(better, validation, self.best_loss)
+        self.best_epoch = torch.where(better, self.epoch, self.best_epoch)
+        for name, value in self._weights().items():  # every weight has the member as its first axis
+            self.best[name][better] = value[better]
+        return validation
+
+    def _weights(self) -> dict[str, Tensor]:
+        named = {**{f"network.{k}": p for k, p in self.network.named_parameters()}}
+        named |= {f"aleatory.{k}": p for k, p in self.aleatory.named_parameters()}
+        return {name: parameter.detach() for name, parameter in named.items()}
+
+    @property
+    def finished(self) -> bool:
+        """All epochs are done, or no member has improved for ``patience`` epochs."""
+        return self.epoch >= self.recipe.epochs or self.epoch - int(self.best_epoch.max()) >= self.recipe.patience
+
+    # --- what came of it ---
+    @torch.no_grad()
+    def best_model(self) -> tuple[LiquidNetwork | PlainNetwork, Aleatory]:
+        """A copy with every member's best weights, and tau and phi calibrated on the held-out events.
+
+        The residuals of a member on its own training events are too small; those of the events it has held out are
+        what a new earthquake shows.
+        """
+        network = copy.deepcopy(self.network)
+        for name, parameter in network.named_parameters():
+            parameter.copy_(self.best[f"network.{name}"])
+        calibrated = Aleatory(1, self.target.shape[1]).to(self.device)
+        mask = self.held_out * self.observed  # (M, N, P): a row is held out by one member at most
+        residual = ((self.target - network(self.inputs)) * mask).sum(dim=0, keepdim=True)
+        fit_aleatory(calibrated, residual, mask.sum(dim=0, keepdim=True), self.event, self.event_mag())
+        return network, calibrated
+
+    # --- resuming ---
+    def state_dict(self) -> dict[str, Any]:
+        """All that an interrupted training needs to go on."""
+        return {
+            "network": self.network.state_dict(),
+            "aleatory": self.aleatory.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from ``state_dict()``."""
+        self.network.load_state_dict(state["network"])
+        self.aleatory.load_state_dict(state["aleatory"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.best_loss = state["epoch"], state["best_loss"]
+        self.best_epoch, self.best = state["best_epoch"], state["best"]
+
+
+def schedule(progress: float) -> float:
+    """Share of the peak learning rate at ``progress`` in [0, 1]: linear warm-up, then a half cosine to 0."""
+    if progress < WARM_UP:
+        return (progress + 0.1 * WARM_UP) / (1.1 * WARM_UP)
+    return 0.5 * (1.0 + math.cos(math.pi * (progress - WARM_UP) / (1.0 - WARM_UP)))
+
+
+def column_scaling(values: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale of every column of ``values`` (N, C), NaN left out; a constant column keeps scale 1."""
+    if kind == "minmax":
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        centre, scale = (high + low) / 2.0, (high - low) / 2.0
+    else:
+        centre, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+    return centre, np.where(scale > 1e-6, scale, 1.0)

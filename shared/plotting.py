@@ -1,0 +1,102 @@
+"""The look of every figure: colour-blind-safe colours, units on axes, and helpers that take and return Axes."""
+
+from collections.abc import Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")  # figures go to files; no display is asked for
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): distinct for the common kinds of colour blindness and in grey
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LABELS = {
+    "mag": "magnitude",
+    "rjb": "Joyner-Boore distance (km)",
+    "rrup": "rupture distance (km)",
+    "vs30": "Vs30 (m/s)",
+    "hypo_depth": "hypocentral depth (km)",
+    "period": "period (s)",
+}
+LOG_AXES = ("rjb", "rrup", "vs30", "period")
+STYLE = {
+    "axes.grid": True,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+}
+
+
+def new_figure(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (4.5, 3.4), **options
+) -> tuple[Figure, np.ndarray]:
+    """A figure in house style with ``rows`` x ``columns`` axes of ``size`` inches each; axes always as a 2-D array."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False, **options
+        )
+    return figure, axes
+
+
+def label_axis(axes: Axes, quantity: str, which: str = "x") -> Axes:
+    """Label an axis with the name and unit of ``quantity`` and make it logarithmic where that is the custom."""
+    getattr(axes, f"set_{which}label")(LABELS.get(quantity, quantity))
+    if quantity in LOG_AXES:
+        getattr(axes, f"set_{which}scale")("log")
+        axis = getattr(axes, f"{which}axis")
+        axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    return axes
+
+
+def mark_synthetic(figure: Figure, synthetic: bool) -> Figure:
+    """Say on the figure's face that its data are synthetic."""
+    if synthetic:
+        figure.text(
+            0.995, 0.005, "SYNTHETIC DATA", ha="right", va="bottom", color=COLOURS[1], fontsize=8, fontweight="bold"
+        )
+    return figure
+
+
+def bin_edges(values: np.ndarray, bins: int, quantity: str) -> np.ndarray:
+    """``bins + 1`` edges over ``values``, equal in ln where the quantity has a logarithmic axis (values > 0)."""
+    if quantity in LOG_AXES:
+        return np.geomspace(max(values.min(), 1.0), values.max() * 1.001, bins + 1)
+    return np.linspace(values.min(), values.max() + 1e-9, bins + 1)
+
+
+def binned_means(axes: Axes, x: np.ndarray, y: np.ndarray, edges: Sequence[float], minimum: int = 5, **options) -> Axes:
+    """Mean of ``y`` in bins of ``x`` with its standard error; bins of fewer than ``minimum`` values are left out."""
+    edges = np.asarray(edges)
+    which = np.digitize(x, edges) - 1
+    centres, means, errors = [], [], []
+    for index in range(len(edges) - 1):
+        inside = y[(which == index) & np.isfinite(y)]
+        if len(inside) >= minimum:
+            centres.append(np.median(x[which == index]))
+            means.append(inside.mean())
+            errors.append(inside.std(ddof=1) / np.sqrt(len(inside)))
+    axes.errorbar(centres, means, errors, **{"fmt": "o-", "capsize": 2, "markersize": 4, "zorder": 5, **options})
+    return axes
+
+
+def residual_scatter(axes: Axes, x: np.ndarray, residual: np.ndarray, quantity: str, **options) -> Axes:
+    """Residuals against a predictor: points, binned means with standard errors, and the zero line."""
+    shown = np.isfinite(residual) & np.isfinite(x)
+    x, residual = x[shown], residual[shown]
+    if quantity in LOG_AXES:
+        x = np.maximum(x, 1.0)  # distance 0 has no place on a log axis
+    axes.axhline(0.0, color="0.4", linewidth=0.8)
+    axes.plot(x, residual, ".", color="0.75", markersize=2, rasterized=True)
+    binned_means(axes, x, residual, bin_edges(x, 12, quantity), **options)
+    limit = max(1.0, float(np.quantile(np.abs(residual), 0.998)) * 1.1)
+    axes.set_ylim(-limit, limit)
+    axes.set_ylabel("ln(observed) − ln(predicted)")
+    return label_axis(axes, quantity)

@@ -1,0 +1,63 @@
+"""Device, seed and checkpoint for the torch sub-projects; the only file of this folder that imports torch."""
+
+import zipfile
+from pathlib import Path
+from pickle import UnpicklingError  # the error alone: nothing is ever unpickled
+from typing import Any
+
+import torch
+
+from shared.command import InputError
+from shared.runs import atomic
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is a GPU, else the CPU; any other name is taken literally.
+
+    Raises
+    ------
+    InputError
+        The named device does not exist here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # AssertionError: torch built without CUDA
+        raise InputError(f"--device {name}: no such device here; use auto or cpu") from None
+    return device
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch's global generator, which initialises weights, and ask for deterministic kernels."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def save_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
+    """Write tensors, numbers, strings, lists and dictionaries, whole or not at all."""
+    with atomic(path) as temporary:
+        torch.save({"kind": kind, **content}, temporary)
+
+
+def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what ``save_checkpoint`` wrote, without ever unpickling code.
+
+    Raises
+    ------
+    InputError
+        The file is missing, truncated, holds anything but plain content, or is of another kind.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: not a readable checkpoint (truncated, or not ours): {str(error).splitlines()[0][:80]}; "
+            "train again or name another run"
+        ) from None
+    if not isinstance(content, dict) or content.get("kind") != kind:
+        raise InputError(f"{path}: not a {kind} checkpoint; name another run")
+    return content
