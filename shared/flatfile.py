@@ -205,5 +205,5 @@ def _refuse_impossible(table: pd.DataFrame, match: Match, where: str) -> None:
     position = match.positions.get(name, match.positions.get(f"log_{name}", (0,)))[0]
     low, high, unit = LIMITS[name]
     said = "is missing" if np.isnan(value) else f"is {value:g}"
-    wants = f"{'above' if name == 'vs30' else 'from'} {low:g} to {high:g}{unit}"
+    wants = f"{'above' if name == 'vs30' else 'at least'} {low:g} and at most {high:g}{unit}"
     raise InputError(f"{where}: row {row}, column '{match.header[position]}' {said}; it must be {wants}")

@@ -106,7 +106,7 @@ def _sheets(content: bytes, where: str) -> Iterator[Sheet]:
         yield _parquet(content, where)
     elif content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":  # xlsx, and xls of old
         yield from _workbook(content, where)
-    elif b"\0" in content[:100_000]:
+    elif b"\0" in content:
         raise InputError(f"{where}: a binary file; give CSV in UTF-8, xlsx or Parquet")
     else:
         yield _csv(content, where)
@@ -122,23 +122,32 @@ def _csv(content: bytes, where: str) -> Sheet:
     separator = max(",;\t", key=lines[0].count)
     if separator not in lines[0]:
         raise InputError(f"{where}: the first line holds one column only; separate columns by ',' or ';'")
-    header = next(csv.reader(lines[:1], delimiter=separator))
-    _check_widths(lines, separator, len(header), where)
+    unclosed = InputError(f"{where}: a quotation mark is not closed; mend or remove it")
+    try:
+        header = next(csv.reader(lines[:1], delimiter=separator))
+        _check_widths(lines, separator, len(header), where)
+    except csv.Error as error:
+        raise unclosed from error
 
     def load(columns: list[int], as_text: list[int]) -> pd.DataFrame:
-        table = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            header=None,
-            skiprows=1,
-            names=range(len(header)),
-            usecols=columns,
-            dtype=dict.fromkeys(as_text, str),
-            keep_default_na=False,
-            na_values={column: ["", "NA", "NaN", "nan", "null", "-999"] for column in columns if column not in as_text},
-            skip_blank_lines=False,
-            low_memory=False,
-        )
+        try:
+            table = pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                header=None,
+                skiprows=1,
+                names=range(len(header)),
+                usecols=columns,
+                dtype=dict.fromkeys(as_text, str),
+                keep_default_na=False,
+                na_values={
+                    column: ["", "NA", "NaN", "nan", "null", "-999"] for column in columns if column not in as_text
+                },
+                skip_blank_lines=False,
+                low_memory=False,
+            )
+        except pd.errors.ParserError as error:
+            raise unclosed from error
         table.index += 2
         return _filled(table)
 

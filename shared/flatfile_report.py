@@ -60,5 +60,5 @@ def _bars(shares: pd.DataFrame) -> list[str]:
         ]
         lines.append(f"  {row['column']:11s} " + "   ".join(parts).rstrip())
     if step > 1:
-        lines.append(f"  (every {step}. of {len(shares)} periods; all of them in completeness.csv)")
+        lines.append(f"  (one in {step} of {len(shares)} periods; all of them in completeness.csv)")
     return lines
