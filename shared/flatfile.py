@@ -6,7 +6,7 @@ silence. `read_scenarios` is for prediction: every row is kept, in order, or the
 `shared/flatfile_convert.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Flatfile:
     sha256: tuple[str, ...]
     notes: tuple[str, ...]
     synthetic: bool
-    blanked: dict[str, int]
+    blanked: dict[str, int] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """Counts and ranges for ``provenance.json``."""

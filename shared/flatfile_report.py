@@ -25,9 +25,8 @@ def completeness(table: pd.DataFrame) -> pd.DataFrame:
 def report(flatfile: Flatfile) -> str:
     """The whole report as text, lines of at most about 100 characters."""
     about = flatfile.describe()
-    lines = [
-        f"{path}  (SHA-256 {digest[:12]}...)" for path, digest in zip(about["paths"], about["sha256"], strict=True)
-    ]
+    sources = about["paths"] or ["made in memory"]
+    lines = [f"{path}  (SHA-256 {digest[:12]}...)" for path, digest in zip(sources, about["sha256"], strict=True)]
     lines.append(f"format      {about['format']}" + ("   SYNTHETIC DATA" if about["synthetic"] else ""))
     rows = ", ".join(f"{count:,} {component}" for component, count in about["components"].items())
     lines.append(f"rows        {about['rows']:,} ({rows}) of {about['records']:,} recordings")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -95,3 +96,8 @@ def test_figure_draws_every_record_once(tiny):
     assert points[:, 0].min() == 1.0  # Rjb = 0 has a place on a logarithmic axis
     assert "SYNTHETIC" in figure.get_suptitle()
     plt.close(figure)
+
+
+def test_a_table_made_in_memory_is_reported_too(tiny):
+    flatfile = dataclasses.replace(read_flatfile(tiny, cache=None), paths=())
+    assert report(flatfile).startswith("made in memory")
