@@ -96,7 +96,8 @@ class LiquidLayer(nn.Module):
         grid = x.new_tensor([0.0, 1.0]) if times is None else times
         options = {"rtol": self.shape.rtol, "atol": self.shape.atol, "method": self.shape.solver}
         if self.shape.solver in FIXED_STEP:
-            options["options"] = {"step_size": 1.0 / self.shape.steps}
+            # between steps a cubic through values and slopes; torchdiffeq's default is a straight line
+            options["options"] = {"step_size": 1.0 / self.shape.steps, "interp": "linear" if times is None else "cubic"}
         if self.shape.adjoint:
             path = odeint_adjoint(self._augmented, (start, drive), grid, adjoint_params=self._flow(), **options)[0]
         else:
