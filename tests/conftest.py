@@ -1,4 +1,4 @@
-"""What several test files need: one thread a process, no display, and the folder of real data."""
+"""What several test files need: one thread a process, no display, a clean environment, the folder of real data."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,9 @@ import pytest
 # before NumPy, torch and matplotlib are imported: test processes run side by side and own no screen
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MPLBACKEND"] = "Agg"
-
-
-@pytest.fixture(scope="session")
-def repository() -> Path:
-    """The folder that holds the Makefile."""
-    return Path(__file__).resolve().parents[1]
+# what `make test` and a git hook hand down would steer the make and git that tests call
+for _name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture(scope="session")

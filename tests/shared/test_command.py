@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from shared import command
 from shared.command import InputError, run_command
 
 
@@ -52,6 +53,7 @@ MISTAKES = {
     "no value": ("t.csv --epochs", "--epochs: needs a value"),
     "too few values": ("t.csv --band 3", "--band: needs 2 values"),
     "not an integer": ("t.csv --epochs three", "--epochs: cannot read 'three' as INT"),
+    "quotation mark": ("t.csv --epochs 3'", """--epochs: cannot read "3'" as INT"""),
     "half an integer": ("t.csv --hidden 2.5", "--hidden: cannot read '2.5' as INT"),
     "not a number": ("t.csv --learning-rate fast", "--learning-rate: cannot read 'fast' as FLOAT"),
     "not two numbers": ("t.csv --band 3 x", "--band: cannot read '3 x' as FLOAT FLOAT"),
@@ -82,6 +84,11 @@ def test_mistake_is_one_line(monkeypatch, capsys, words, message, columns):
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"error: {message} (see --help)\n")
     assert os.environ["COLUMNS"] == columns  # the terminal is left as it was
+
+
+def test_a_message_of_a_new_kind_is_one_line_too():
+    box = "╭─ New ───────╮\n│ It is new:  │\n│ ─────────── │\n│     quite   │\n│ For full helptext, run x │\n╰─────────────╯"
+    assert command._one_line(box) == "It is new: quite"
 
 
 def test_values_arrive(monkeypatch):
