@@ -83,9 +83,10 @@ def _one_line(box: str) -> str:
     if found := re.match(r"invalid choice (.*) for argument '(.*?)'\. Expected one of \((.*?),?\)\.", first):
         choices = sorted(set(found[3].split(", ")) - {"'None'"})
         return f"{found[2]}: {found[1]} is not one of {', '.join(choices)}"
-    if (found := re.match(r"Error parsing (\S+): .*?(\['.*'\]|'.*'|".*")", first)) and options:
+    if (found := re.match(r"""Error parsing (\S+): .*?(\['.*'\]|'.*'|".*")""", first)) and options:
         kind = options[-1].removeprefix(found[1]).strip().replace("{None}|", "").strip("{}")
-        return f"{found[1]}: cannot read {found[2].strip('[]').replace(chr(39) + ', ' + chr(39), ' ')} as {kind}"
+        given = re.sub("', '", " ", found[2].strip("[]"))
+        return f"{found[1]}: cannot read {given} as {kind}"
     return " ".join(row.strip() for row in rows)
 
 

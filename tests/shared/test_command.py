@@ -87,7 +87,7 @@ def test_mistake_is_one_line(monkeypatch, capsys, words, message, columns):
 
 
 def test_a_message_of_a_new_kind_is_one_line_too():
-    box = "╭─ New ───────╮\n│ It is new:  │\n│ ─────────── │\n│     quite   │\n│ For full helptext, run x │\n╰─────────────╯"
+    box = "╭─ New ───────╮\n│ It is new:  │\n│ ─────────── │\n│     quite   │\n│ For full helptext │\n╰─────────────╯"
     assert command._one_line(box) == "It is new: quite"
 
 
