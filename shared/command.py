@@ -76,7 +76,7 @@ def _one_line(box: str) -> str:
         return _unknown(found[1].split(", ")) + (f"; perhaps you meant {' or '.join(similar)}" if similar else "")
     if first.startswith("Missing from "):
         end = rows.index("Unrecognized options:") if "Unrecognized options:" in rows else len(rows)
-        missing = ", ".join(row.strip() for row in rows[1:end] if row.startswith("    -"))
+        missing = ", ".join(row.strip() for row in rows[1:end] if re.match(r" {4}\S", row))  # help is set deeper
         return f"missing {missing}" + (f"; {_unknown(rows[end + 1 :])}" if rows[end + 1 :] else "")
     if found := re.match(r"Missing value for argument '(.*)'\. Expected (.*?) values?\.", first):
         return f"{found[1]}: needs " + ("a value" if found[2] == "1" else f"{found[2]} values")

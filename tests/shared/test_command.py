@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import tyro
 
 from shared import command
 from shared.command import InputError, run_command
@@ -84,6 +85,19 @@ def test_mistake_is_one_line(monkeypatch, capsys, words, message, columns):
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"error: {message} (see --help)\n")
     assert os.environ["COLUMNS"] == columns  # the terminal is left as it was
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    files: tyro.conf.Positional[tuple[Path, Path]]
+    """Two tables."""
+
+
+def test_missing_positional(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["compare.py"])
+    with pytest.raises(SystemExit, match="2"):
+        run_command(lambda config: None, Files)
+    assert capsys.readouterr().err == "error: missing PATH PATH (see --help)\n"
 
 
 def test_a_message_of_a_new_kind_is_one_line_too():
