@@ -98,6 +98,8 @@ class PredictConfig:
     """CSV to write: the rows' identifiers, medians SA(T) in g and their aleatory sigma_SA(T) in ln units."""
     run: str = "latest"
     """Run folder, or latest: the newest complete run below runs/bliqnet."""
+    known_sites: bool = False
+    """Add the site term of every station_id that has training records: only for the training data's own network."""
     batch: int = 8192
     """Rows per step."""
     device: str = "auto"

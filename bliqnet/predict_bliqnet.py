@@ -24,7 +24,7 @@ def main(config: PredictConfig) -> None:
     if model.synthetic:
         print("warning: this model was trained on synthetic data", file=sys.stderr)
 
-    spectra = model.predict(scenarios, config.batch)
+    spectra = model.predict(scenarios, config.batch, config.known_sites)
 
     runs.write_table(config.output, prediction_table(scenarios, model, spectra))
     print(f"{len(scenarios)} rows, {len(model.columns)} periods: {config.output}")

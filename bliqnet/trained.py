@@ -11,6 +11,7 @@ import torch
 from bliqnet.data import INPUTS, Records, derive_inputs
 from bliqnet.losses import Aleatory
 from bliqnet.model import LiquidNetwork, NetworkShape
+from bliqnet.site_terms import SiteTerms
 from bliqnet.training import Training
 from shared import runs
 from shared.command import InputError
@@ -43,6 +44,7 @@ class TrainedModel:
 
     network: LiquidNetwork
     aleatory: Aleatory
+    site_terms: SiteTerms
     columns: list[str]
     style_mix: tuple[float, float]
     ranges: dict[str, tuple[float, float]]
@@ -52,11 +54,13 @@ class TrainedModel:
     @classmethod
     def of(cls, training: Training, records: Records, provenance: dict[str, Any]) -> "TrainedModel":
         """The best that ``training`` on ``records`` has come to."""
-        network, aleatory = training.best_model()
+        network = training.best_network()
+        residual = training.held_out_residual(network)
         table = records.table
         return cls(
-            network=network.eval(),
-            aleatory=aleatory,
+            network=network,
+            aleatory=training.calibrated_aleatory(residual),
+            site_terms=SiteTerms.of(records, residual.cpu().numpy()),
             columns=records.columns,
             style_mix=records.style_mix,
             ranges={name: (float(table[name].min()), float(table[name].max())) for name in RANGED},
@@ -75,15 +79,21 @@ class TrainedModel:
         return bool(self.provenance["data"]["synthetic"])
 
     @torch.no_grad()
-    def predict(self, table: pd.DataFrame, batch: int = 8192) -> Spectra:
-        """Median spectra and their spread for rows of canonical columns, ``batch`` rows at a time."""
+    def predict(self, table: pd.DataFrame, batch: int = 8192, known_sites: bool = False) -> Spectra:
+        """Median spectra and their spread for rows of canonical columns, ``batch`` rows at a time.
+
+        With ``known_sites``, a row whose ``station_id`` was among the training records gets its site term.
+        """
         device = self.network.output_scaling.centre.device
         inputs = torch.from_numpy(derive_inputs(table, self.style_mix)).to(device)
         parts = []
         for piece in inputs.split(batch):
             tau, phi = self.aleatory(piece[:, 0])
             parts.append(torch.stack([self.network(piece).mean(dim=0), tau[0], phi[0]]))
-        return Spectra(*torch.cat(parts, dim=1).cpu().numpy())
+        ln_median, tau, phi = torch.cat(parts, dim=1).cpu().numpy()
+        if known_sites:
+            ln_median, phi, _ = self.site_terms.apply(table, ln_median, phi)
+        return Spectra(ln_median, tau, phi)
 
     def outside(self, table: pd.DataFrame) -> list[str]:
         """One line for every input with values beyond those of training: how many rows, and the range."""
@@ -107,6 +117,7 @@ class TrainedModel:
                 "inputs": list(INPUTS),
                 "network": self.network.state_dict(),
                 "aleatory": self.aleatory.state_dict(),
+                "site_terms": vars(self.site_terms),
                 "columns": self.columns,
                 "style_mix": self.style_mix,
                 "ranges": self.ranges,
@@ -131,11 +142,12 @@ class TrainedModel:
             network.load_state_dict(saved["network"])
             aleatory = Aleatory(1, shape.n_periods)
             aleatory.load_state_dict(saved["aleatory"])
+            site_terms = SiteTerms(**saved["site_terms"])
             rest = {name: saved[name] for name in ("columns", "style_mix", "ranges", "components", "provenance")}
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:80]
             raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None
-        return cls(network=network.to(device).eval(), aleatory=aleatory.to(device), **rest)
+        return cls(network=network.to(device).eval(), aleatory=aleatory.to(device), site_terms=site_terms, **rest)
 
 
 def prediction_table(scenarios: pd.DataFrame, model: TrainedModel, spectra: Spectra) -> pd.DataFrame:

@@ -186,20 +186,30 @@ class Training:
 
     # --- what came of it ---
     @torch.no_grad()
-    def best_model(self) -> tuple[LiquidNetwork | PlainNetwork, Aleatory]:
-        """A copy with every member's best weights, and tau and phi calibrated on the held-out events.
-
-        The residuals of a member on its own training events are too small; those of the events it has held out are
-        what a new earthquake shows.
-        """
+    def best_network(self) -> LiquidNetwork | PlainNetwork:
+        """A copy of the network with every member's best weights."""
         network = copy.deepcopy(self.network)
         for name, parameter in network.named_parameters():
             parameter.copy_(self.best[f"network.{name}"])
-        calibrated = Aleatory(1, self.target.shape[1]).to(self.device)
+        return network.eval()
+
+    @torch.no_grad()
+    def held_out_residual(self, network: LiquidNetwork | PlainNetwork) -> Tensor:
+        """Residuals (N, P) of every record by the member that has held it out, NaN where missing or where none has.
+
+        A member's residuals on its own training events are too small; these are what a new earthquake shows.
+        """
         mask = self.held_out * self.observed  # (M, N, P): a row is held out by one member at most
-        residual = ((self.target - network(self.inputs)) * mask).sum(dim=0, keepdim=True)
-        fit_aleatory(calibrated, residual, mask.sum(dim=0, keepdim=True), self.event, self.event_mag())
-        return network, calibrated
+        residual = ((self.target - network(self.inputs)) * mask).sum(dim=0)
+        return torch.where(mask.sum(dim=0) > 0, residual, torch.nan)
+
+    def calibrated_aleatory(self, held_out_residual: Tensor) -> Aleatory:
+        """tau and phi of the ensemble, fitted to its held-out residuals (N, P)."""
+        aleatory = Aleatory(1, self.target.shape[1]).to(self.device)
+        mask = torch.isfinite(held_out_residual).float()
+        residual = torch.nan_to_num(held_out_residual)
+        fit_aleatory(aleatory, residual[None], mask[None], self.event, self.event_mag())
+        return aleatory
 
     # --- resuming ---
     def state_dict(self) -> dict[str, Any]:
