@@ -1,0 +1,199 @@
+"""The paper's seven inputs by hand, targets and their holes, what is refused, and splits that keep events whole."""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bliqnet import data
+from bliqnet.data import INPUTS, Records, derive_inputs, records_of, split_events
+from shared import flatfile, synthetic
+from shared.command import InputError
+from shared.flatfile import Flatfile
+
+COLUMNS = ["PGA", "SA(0.200)", "SA(1.000)", "SA(4.000)"]
+
+
+@pytest.fixture(scope="module")
+def source() -> Flatfile:
+    return synthetic.as_flatfile(synthetic.make_flatfile(3, n_events=30, n_rows=600, columns=COLUMNS))
+
+
+@pytest.fixture(scope="module")
+def records(source) -> Records:
+    return records_of(source)
+
+
+def with_table(source: Flatfile, **columns) -> Flatfile:
+    return dataclasses.replace(source, table=source.table.assign(**columns))
+
+
+def refusal(*arguments, **options) -> str:
+    with pytest.raises(InputError) as caught:
+        records_of(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- inputs ----------------------------------------------------------------------------------------------------------
+def test_the_seven_inputs_by_hand():
+    table = pd.DataFrame(
+        {
+            "mag": [6.5, 4.0, 7.1, 5.0],
+            "rjb": [30.0, 0.0, 100.0, 1.0],
+            "hypo_depth": [10.0, 3.5, 22.0, 8.0],
+            "vs30": [760.0, 300.0, 1.0, math.e],
+            "mechanism": ["SS", "NM", "RV", "U"],
+            "component": ["H", "V", "H", "V"],
+        }
+    )
+    inputs = derive_inputs(table, style_mix=(0.25, 0.5))
+    wanted = {
+        "mag": [6.5, 4.0, 7.1, 5.0],
+        "rjb": [30.0, 0.0, 100.0, 1.0],
+        "ln_rjb": [math.log(math.sqrt(901.0)), 0.0, math.log(math.sqrt(10_001.0)), math.log(math.sqrt(2.0))],
+        "hypo_depth": [10.0, 3.5, 22.0, 8.0],
+        "ln_vs30": [math.log(760.0), math.log(300.0), 0.0, 1.0],
+        "normal": [0.0, 1.0, 0.0, 0.25],
+        "reverse": [0.0, 0.0, 1.0, 0.5],
+        "vertical": [0.0, 1.0, 0.0, 1.0],
+    }
+    assert tuple(wanted) == INPUTS
+    assert inputs.dtype == np.float32
+    np.testing.assert_allclose(inputs, np.column_stack(list(wanted.values())), rtol=1e-6, atol=1e-7)
+
+
+def test_inputs_do_not_depend_on_index_or_other_columns(records):
+    shuffled = records.table.sample(frac=1.0, random_state=0)
+    needed = ["component", "mechanism", "vs30", "hypo_depth", "rjb", "mag"]
+    inputs = derive_inputs(shuffled[needed], records.style_mix)
+    np.testing.assert_array_equal(inputs, records.inputs[shuffled.index])
+    assert np.isfinite(inputs).all()
+
+
+def test_style_mix_is_the_shares_among_rows_of_known_style(source):
+    styles = np.resize(["NM", "RV", "RV", "SS", "U"], len(source.table))
+    records = records_of(with_table(source, mechanism=styles))
+    assert records.style_mix == pytest.approx((0.25, 0.5), rel=1e-12)
+    unknown = records.inputs[styles == "U"][:, [INPUTS.index("normal"), INPUTS.index("reverse")]]
+    np.testing.assert_allclose(unknown, np.broadcast_to([0.25, 0.5], unknown.shape), rtol=1e-6)
+
+
+def test_no_known_style_stands_for_strike_slip(source):
+    records = records_of(with_table(source, mechanism="U"))
+    assert records.style_mix == (0.0, 0.0)
+    assert (records.inputs[:, [INPUTS.index("normal"), INPUTS.index("reverse")]] == 0).all()
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------
+def test_targets_are_logs_at_every_period_of_the_file_with_holes(source, records):
+    assert records.columns == COLUMNS
+    assert records.ln_sa.dtype == np.float32
+    raw = source.table[COLUMNS].to_numpy()
+    assert np.isnan(raw).any()
+    np.testing.assert_allclose(records.ln_sa, np.log(raw), rtol=1e-6, atol=1e-6)  # NaN agrees with NaN
+
+
+def test_a_record_that_lacks_periods_is_kept(source):
+    table = source.table.copy()
+    table.loc[5, COLUMNS[1:]] = np.nan
+    records = records_of(dataclasses.replace(source, table=table))
+    assert len(records) == len(source.table)
+    np.testing.assert_array_equal(np.isfinite(records.ln_sa[5]), [True, False, False, False])
+
+
+def test_periods_are_picked_in_ascending_order_once(source, records):
+    picked = records_of(source, periods=(1.0, 0.0, 1.0))
+    assert picked.columns == ["PGA", "SA(1.000)"]
+    np.testing.assert_array_equal(picked.ln_sa, records.ln_sa[:, [0, 2]])
+
+
+def test_events_are_coded_one_to_one(records):
+    pairs = set(zip(records.event, records.table["event_id"], strict=True))
+    assert len(pairs) == len(set(records.event)) == records.table["event_id"].nunique()
+
+
+def test_rows_picks_the_same_records_everywhere(source, records):
+    positions = np.array([40, 3, 17])
+    part = records.rows(positions)
+    assert len(part) == 3
+    assert part.columns == records.columns
+    np.testing.assert_array_equal(part.inputs, records.inputs[positions])
+    np.testing.assert_array_equal(part.ln_sa, records.ln_sa[positions])
+    np.testing.assert_array_equal(part.event, records.event[positions])
+    assert part.table["record_id"].tolist() == source.table["record_id"].iloc[positions].tolist()
+    assert part.table.index.tolist() == [0, 1, 2]
+
+
+def test_tensors_are_the_arrays(records):
+    inputs, ln_sa = data.tensors(records, torch.device("cpu"))
+    np.testing.assert_array_equal(inputs, records.inputs)
+    np.testing.assert_array_equal(ln_sa, records.ln_sa)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+def test_an_absent_period_is_named(source):
+    message = refusal(dataclasses.replace(source, paths=("my.csv",)), periods=(0.2, 0.3))
+    assert message.startswith("my.csv: no column SA(0.300)")
+    assert all(column in message for column in COLUMNS)
+
+
+@pytest.mark.parametrize("usable", [0, data.LEAST_RECORDS - 1])
+def test_a_period_with_hardly_any_value_is_named_with_the_remedy(source, usable):
+    thin = source.table["SA(1.000)"].where(np.arange(len(source.table)) < usable)
+    message = refusal(with_table(source, **{"SA(1.000)": thin}))
+    assert f"column SA(1.000) has {usable} usable values" in message
+    assert message.endswith("--periods 0 0.2 4")
+    left = records_of(with_table(source, **{"SA(1.000)": thin}), periods=(0.0, 0.2, 4.0))
+    assert left.columns == ["PGA", "SA(0.200)", "SA(4.000)"]
+
+
+def test_a_period_with_just_enough_values_is_kept(source):
+    thin = source.table["PGA"].where(np.arange(len(source.table)) < data.LEAST_RECORDS)
+    assert np.isfinite(records_of(with_table(source, PGA=thin)).ln_sa[:, 0]).sum() == data.LEAST_RECORDS
+
+
+def test_no_spectral_column_is_refused(source):
+    bare = dataclasses.replace(source, table=source.table.drop(columns=COLUMNS))
+    assert "no spectral column" in refusal(bare)
+
+
+# --- splitting and loading -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", [0, 1])
+def test_split_never_shares_an_event(records, seed):
+    train, test = split_events(records, 0.2, seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(len(records)))
+    events = [set(records.table["event_id"].iloc[rows]) for rows in (train, test)]
+    assert not events[0] & events[1]
+    assert len(events[1]) == 6
+    again = split_events(records, 0.2, seed)
+    np.testing.assert_array_equal(again[1], test)
+
+
+def test_another_seed_is_another_split_and_no_share_is_no_test(records):
+    assert not np.array_equal(split_events(records, 0.2, 0)[1], split_events(records, 0.2, 1)[1])
+    train, test = split_events(records, 0.0, 0)
+    assert len(train) == len(records)
+    assert len(test) == 0
+
+
+def test_load_reads_the_named_file(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(flatfile, "read_flatfile", functools.partial(flatfile.read_flatfile, cache=None))
+    path = tmp_path / "flatfile.csv"
+    source.table.drop(columns="synthetic").to_csv(path, index=False)
+    read = data.load((path,), seed=0)
+    assert not read.synthetic
+    assert read.paths == (path,)
+    np.testing.assert_allclose(records_of(read).ln_sa, records_of(source).ln_sa, rtol=1e-6, atol=1e-6)
+
+
+def test_load_without_a_path_is_the_synthetic_default(monkeypatch):
+    small = functools.partial(synthetic.make_flatfile, n_events=5, n_rows=50)
+    monkeypatch.setattr(synthetic, "make_flatfile", small)
+    read = data.load((), seed=7)
+    assert read.synthetic
+    pd.testing.assert_frame_equal(read.table, small(7).table)
