@@ -1,0 +1,339 @@
+"""BLiqNet against the published recipe: training and inference on the same records, in one run, side by side.
+
+python benchmarks/bench_bliqnet.py --data data/nga_west2.csv
+"""
+
+import dataclasses
+import itertools
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from published_bliqnet import BATCH, PublishedTraining  # beside this script
+
+from bliqnet import data
+from bliqnet.config import Recipe
+from bliqnet.data import Records, derive_inputs
+from bliqnet.model import NetworkShape
+from bliqnet.trained import TrainedModel
+from bliqnet.training import Training
+from shared import runs
+from shared.command import InputError, run_command
+from shared.torch_tools import seed_everything
+
+CPU = torch.device("cpu")
+PEER, ONE, ENSEMBLE, BARE = "published", "one network", "ensemble", "one network, no skip"
+OURS = {ONE: Recipe(members=1), ENSEMBLE: Recipe(), BARE: Recipe(members=1, skip="none")}
+LARGE_BATCH = 256  # rows; what the targets call "in batches" begins here
+CALLS_LAST = 0.1  # seconds; short calls are repeated for so long before the clock is read
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchConfig:
+    """Options of ``bench_bliqnet.py``."""
+
+    data: tuple[Path, ...] = ()
+    """Flatfile, or several (horizontal and vertical); none: the embedded synthetic default."""
+    periods: tuple[float, ...] = ()
+    """Periods to model (s; 0 is PGA); none: all that the file has."""
+    output: Path = Path("runs/bench/bliqnet.json")
+    """JSON file to write."""
+    records: int = 6000
+    """Work on about so many records: whole events are drawn until there are enough. Both sides get the same."""
+    test_share: float = 0.2
+    """Share of the events that are held out, for the loss."""
+    peer_epochs: int = 5
+    """Epochs of the published recipe; ours is trained afresh after each, so that both see the machine in one state."""
+    epochs: int = 8
+    """Epochs of ours after each epoch of the published recipe."""
+    batches: tuple[int, ...] = (1, 32, 256, 1024, 8192)
+    """Batch sizes of inference."""
+    repeats: int = 5
+    """Measurements of every inference; the median counts."""
+    threads: int = 2
+    """Threads of torch, the same for both."""
+    seed: int = 0
+    """Seed of the records drawn, the split, the weights and the order of batches."""
+    quick: bool = False
+    """Tiny sizes: shows that it runs, measures nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name in ("records", "peer_epochs", "epochs", "repeats", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.replace('_', '-')}: must be at least 1, not {getattr(self, name)}")
+        if not self.batches or min(self.batches) < 1:
+            raise InputError("--batches: sizes of at least 1 are needed")
+        if not 0 < self.test_share < 0.9:
+            raise InputError(f"--test-share: must lie in (0, 0.9), not {self.test_share}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """One training: seconds of its set-up and of every epoch; held-out loss after the set-up and after every epoch."""
+
+    setup: float
+    epochs: list[float]
+    losses: list[float]
+
+    def seconds_to(self, loss: float) -> float | None:
+        """Seconds, set-up included, until the held-out loss is at most ``loss``; None if it never is."""
+        elapsed = [self.setup, *(self.setup + seconds for seconds in itertools.accumulate(self.epochs))]
+        return next((t for t, reached in zip(elapsed, self.losses, strict=True) if reached <= loss), None)
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+def train_side_by_side(train: Records, test: Records, config: BenchConfig) -> dict[str, Any]:
+    """The published training, and after each of its epochs every one of ours from the start; ``curves`` of all, and
+    the last ``trained`` of each by name. Losses are evaluated off the clock."""
+    begin = time.perf_counter()
+    peer = PublishedTraining(train, config.seed)
+    setup = time.perf_counter() - begin
+    losses, epochs = [held_out_loss(test, peer.predict(test.inputs))], []
+    curves: dict[str, list[Curve]] = {name: [] for name in OURS}
+    trained: dict[str, Any] = {PEER: peer}
+    for epoch in range(config.peer_epochs):
+        epochs.append(peer.run_epoch())
+        losses.append(held_out_loss(test, peer.predict(test.inputs)))
+        print(f"published, epoch {epoch + 1}: {epochs[-1]:.1f} s, held-out loss {losses[-1]:.4f}", flush=True)
+        for name, recipe in OURS.items():
+            curve, trained[name] = train_ours(recipe, train, test, config.seed + epoch, config.epochs)
+            curves[name].append(curve)
+    return {"curves": {PEER: [Curve(setup, epochs, losses)], **curves}, "trained": trained}
+
+
+def train_ours(recipe: Recipe, train: Records, test: Records, seed: int, epochs: int) -> tuple[Curve, Training]:
+    """``epochs`` epochs as ``train_bliqnet.py`` runs them: set-up, steps, validation and the best weights kept."""
+    begin = time.perf_counter()
+    training = Training(train, recipe, seed, CPU)
+    setup = time.perf_counter() - begin
+    losses, seconds = [held_out_loss(test, ensemble_mean(training, test.inputs))], []
+    for _ in range(epochs):
+        begin = time.perf_counter()
+        training.run_epoch()
+        seconds.append(time.perf_counter() - begin)
+        losses.append(held_out_loss(test, ensemble_mean(training, test.inputs)))
+    return Curve(setup, seconds, losses), training
+
+
+@torch.no_grad()
+def ensemble_mean(training: Training, inputs: np.ndarray) -> torch.Tensor:
+    """ln Sa (g), (N, P), of the network as it stands, mean of the members."""
+    return training.network(torch.from_numpy(inputs)).mean(dim=0)
+
+
+def held_out_loss(test: Records, predicted: torch.Tensor) -> float:
+    """Mean squared error of ln Sa (natural, g) over the observed values: one scale for both sides."""
+    return float(np.nanmean((test.ln_sa - predicted.numpy()) ** 2))
+
+
+def training_table(curves: dict[str, list[Curve]], trained: dict[str, Any], n_train: int) -> pd.DataFrame:
+    """Throughput of every training. ``records_per_s`` counts a record once an epoch, if any network learns from it;
+    ``member_records_per_s`` once for every network that does. A record that is held out for early stopping is not
+    counted, though its validation is on the clock."""
+    rows = []
+    for name, group in curves.items():
+        seconds = statistics.median(second for curve in group for second in curve.epochs)
+        learns = torch.ones(1, n_train, 1) if name == PEER else 1.0 - trained[name].held_out  # (M, N, 1)
+        rows.append(
+            {
+                "model": name,
+                "epoch_s": seconds,
+                "records_per_s": float(learns.amax(dim=0).sum()) / seconds,
+                "member_records_per_s": float(learns.sum()) / seconds,
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table.assign(times_published=table["records_per_s"] / table["records_per_s"][0])
+
+
+def loss_table(curves: dict[str, list[Curve]]) -> pd.DataFrame:
+    """Seconds until the held-out loss that the published recipe has after its last epoch."""
+    peer = curves[PEER][0]
+    rows = []
+    for name, group in curves.items():
+        times = [peer.setup + sum(peer.epochs)] if name == PEER else [c.seconds_to(peer.losses[-1]) for c in group]
+        reached = [seconds for seconds in times if seconds is not None]
+        rows.append(
+            {
+                "model": name,
+                "setup_s": statistics.median(curve.setup for curve in group),
+                "loss_after_setup": statistics.median(curve.losses[0] for curve in group),
+                "loss_at_end": statistics.median(curve.losses[-1] for curve in group),
+                "seconds_to_loss": statistics.median(reached) if len(reached) == len(times) else None,
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table.assign(times_faster=table["seconds_to_loss"][0] / table["seconds_to_loss"].astype(float))
+
+
+# --- inference -------------------------------------------------------------------------------------------------------
+def inference_table(trained: dict[str, Any], train: Records, test: Records, config: BenchConfig) -> pd.DataFrame:
+    """Milliseconds a sample, medians: ln Sa from raw input tensors at every batch size, and from a table of as many
+    rows as the largest batch to NumPy arrays (``from`` = table; ours gives tau and phi as well)."""
+    largest = max(config.batches)
+    rows = np.resize(np.arange(len(test)), largest)
+    inputs, table = torch.from_numpy(test.inputs[rows]), test.table.iloc[rows].reset_index(drop=True)
+    models = {name: TrainedModel.of(trained[name], train, provenance={}) for name in (ONE, ENSEMBLE)}
+    measured = []
+    for batch in config.batches:
+        part = inputs[:batch]
+        calls = {PEER: lambda part=part: trained[PEER].predict(part.numpy())}
+        calls |= {name: lambda part=part, m=model: m.network(part).mean(dim=0) for name, model in models.items()}
+        measured += [
+            {"from": "tensor", "batch": batch, "model": m, "ms": ms} for m, ms in medians(calls, config.repeats)
+        ]
+    calls = {PEER: lambda: trained[PEER].predict(derive_inputs(table, train.style_mix)).numpy()}
+    calls |= {name: lambda m=model: m.predict(table) for name, model in models.items()}
+    measured += [{"from": "table", "batch": largest, "model": m, "ms": ms} for m, ms in medians(calls, config.repeats)]
+    result = pd.DataFrame(measured)
+    result["ms_per_sample"] = result.pop("ms") / result["batch"]
+    published = result["ms_per_sample"].where(result["model"] == PEER).ffill()
+    return result.assign(times_faster=published / result["ms_per_sample"])
+
+
+@torch.no_grad()
+def medians(calls: dict[str, Callable[[], Any]], repeats: int) -> list[tuple[str, float]]:
+    """Median milliseconds of every call, measured in turns so that a busy moment of the machine meets them all."""
+    counts = {}
+    for name, call in calls.items():
+        call()  # the first call pays for what later ones find ready
+        begin = time.perf_counter()
+        call()
+        counts[name] = 1 + int(CALLS_LAST / (time.perf_counter() - begin))
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            for _ in range(counts[name]):
+                call()
+            seconds[name].append((time.perf_counter() - begin) / counts[name])
+    return [(name, 1e3 * statistics.median(values)) for name, values in seconds.items()]
+
+
+# --- what the numbers belong to --------------------------------------------------------------------------------------
+def size_table(trained: dict[str, Any], test: Records) -> pd.DataFrame:
+    """Weights of every model, and evaluations of dh/dt in one forward pass."""
+    flow = trained[PEER].network.flow
+    before = flow.evaluations
+    trained[PEER].predict(test.inputs[:BATCH])
+    rows = [{"model": PEER, "parameters": trained[PEER].parameters, "evaluations": flow.evaluations - before}]
+    for name in OURS:
+        network = trained[name].network
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        rows.append({"model": name, "parameters": parameters, "evaluations": evaluations(network.shape)})
+    return pd.DataFrame(rows)
+
+
+def evaluations(shape: NetworkShape) -> int | None:
+    """Evaluations of dh/dt in one forward pass; None where the solver chooses them."""
+    if shape.dynamics == "cfc":
+        return 0
+    stages = {"euler": 1, "midpoint": 2, "rk4": 4}.get(shape.solver)
+    return stages and stages * shape.steps
+
+
+def targets(training: pd.DataFrame, loss: pd.DataFrame, inference: pd.DataFrame) -> list[dict[str, Any]]:
+    """What was promised, what this run measured, and whether it was met; the least favourable batch counts."""
+    batched = inference[(inference["model"] == ENSEMBLE) & (inference["batch"] >= LARGE_BATCH)]
+    batched = batched[batched["from"] == "tensor"]
+    throughput = training.set_index("model")["times_published"]
+    to_loss = loss.set_index("model")["times_faster"]
+    rows = [
+        ("training throughput, one network / published", ">=", 100.0, throughput[ONE]),
+        ("training throughput, ensemble / published", ">=", 100.0, throughput[ENSEMBLE]),
+        ("time to the published loss, published / ensemble", ">=", 100.0, to_loss[ENSEMBLE]),
+        ("time to the published loss, published / one network, no skip", ">=", 100.0, to_loss[BARE]),
+        ("inference in batches, ensemble / published", ">=", 50.0, batched["times_faster"].min()),
+        ("inference in batches, ensemble, ms a sample", "<", 0.005, batched["ms_per_sample"].max()),
+    ]
+    return [
+        {"what": what, "sign": sign, "target": target, "measured": measured}
+        | {"met": bool(measured >= target if sign == ">=" else measured < target)}
+        for what, sign, target, measured in rows
+    ]
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Processor, cores, threads and how busy the machine was."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "processor": model or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load_average": load,  # of the last minute, the benchmark's own threads included
+    }
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+def whole_events(records: Records, count: int, seed: int) -> Records:
+    """Events in random order until they have ``count`` records; all records if there are no more."""
+    _, sizes = np.unique(records.event, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    return records.rows(np.flatnonzero(np.isin(records.event, order[before < count])))
+
+
+def warm_up(records: Records) -> None:
+    """One step of both: what torch imports at its first step is paid before the clock starts."""
+    PublishedTraining(records.rows(np.arange(min(len(records), BATCH))), seed=0).run_epoch()
+    Training(records, Recipe(members=1), 0, CPU).run_epoch()
+
+
+def main(config: BenchConfig) -> None:
+    """Measure BLiqNet against its published recipe: training, time to the same loss, inference."""
+    if config.quick:
+        config = dataclasses.replace(config, records=1000, peer_epochs=1, epochs=2, batches=(1, 256), repeats=1)
+    runs.check_output_file(config.output)
+    torch.set_num_threads(config.threads)
+    seed_everything(config.seed)
+    source = data.load(config.data, config.seed)
+    records = whole_events(data.records_of(source, config.periods), config.records, config.seed)
+    train, test = (records.rows(rows) for rows in data.split_events(records, config.test_share, config.seed))
+    print(f"{len(train)} training and {len(test)} held-out records of {source.format}, {len(records.columns)} periods")
+
+    warm_up(train)
+    done = train_side_by_side(train, test, config)
+    curves, trained = done["curves"], done["trained"]
+    tables = {
+        "size": size_table(trained, test),
+        "training": training_table(curves, trained, len(train)),
+        "time_to_loss": loss_table(curves),
+        "inference": inference_table(trained, train, test, config),
+    }
+    summary = targets(tables["training"], tables["time_to_loss"], tables["inference"])
+
+    for name, table in tables.items():
+        print(f"\n{name}\n{table.to_string(index=False, float_format=lambda x: f'{x:.4g}')}")
+    print("\ntargets" + (" (quick: these numbers mean nothing)" if config.quick else ""))
+    for row in summary:
+        verdict = "met   " if row["met"] else "MISSED"
+        print(f"{verdict} {row['what']}: {row['measured']:.4g} (target {row['sign']} {row['target']:g})")
+    runs.write_json(
+        config.output,
+        {
+            "config": config,
+            "machine": machine(config.threads),
+            "provenance": runs.provenance(device="cpu", data=source.describe()),
+            "records": {"train": len(train), "test": len(test), "periods": len(records.columns)},
+            "recipes": OURS,
+            **{name: table.to_dict("records") for name, table in tables.items()},
+            "curves": curves,
+            "targets": summary,
+        },
+    )
+    print(f"\n{config.output}")
+
+
+if __name__ == "__main__":
+    run_command(main, BenchConfig)
