@@ -119,10 +119,11 @@ class PublishedTraining:
         return misfit + ((rebuilt - self.x[rows]) ** 2).mean()
 
     @torch.no_grad()
-    def predict(self, inputs: np.ndarray) -> Tensor:
-        """ln Sa (g), (N, P), from our raw inputs (N, 8); the backward head is not asked."""
+    def predict(self, inputs: np.ndarray, batch: int | None = None) -> Tensor:
+        """ln Sa (g), (N, P), from our raw inputs (N, 8), ``batch`` rows at a time; the backward head is not asked."""
         x = (torch.from_numpy(seven_inputs(inputs)) - self.input_centre) / self.input_scale
-        return self.network.forward_head(self.network.hidden(x)) * self.output_scale + self.output_centre
+        scaled = [self.network.forward_head(self.network.hidden(part)) for part in x.split(batch or len(x))]
+        return torch.cat(scaled) * self.output_scale + self.output_centre
 
     @property
     def parameters(self) -> int:
