@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from bliqnet.data import Records
 from bliqnet.trained import Spectra
+from shared.flatfile import periods_of
 from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure, residual_scatter
 
 SHOWN = (0.0, 0.1, 0.2, 0.5, 1.0, 3.0)  # s, of which a figure takes those that the file has, or their neighbours
@@ -38,7 +39,7 @@ def period_name(column: str, period: float) -> str:
 
 def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, synthetic: bool) -> Figure:
     """Observed against predicted Sa of test records at several periods; ``table`` is their summary."""
-    periods = table.loc[table["component"] == table["component"].iloc[0], "period"].to_numpy()
+    periods = periods_of(records.columns)
     shown = shown_positions(periods)
     figure, axes = new_figure(2, (len(shown) + 1) // 2, size=(2.9, 2.9))
     vertical = (records.table["component"] == "V").to_numpy()
@@ -62,26 +63,37 @@ def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, 
     return mark_synthetic(figure, synthetic)
 
 
-def spread_against_period(tables: dict[str, pd.DataFrame], synthetic: bool) -> Figure:
-    """Bias, standard deviation and R² of every model against the period, one line a model; horizontal rows."""
-    figure, axes = new_figure(1, 3, size=(4.0, 3.4))
-    quantities = (("event_bias", "mean of event means (ln)"), ("std", "standard deviation (ln)"), ("r2", "R²"))
-    for axis, (name, label) in zip(axes.flat, quantities, strict=True):
-        for index, (model, table) in enumerate(tables.items()):
-            style = {"color": COLOURS[index % len(COLOURS)], "linestyle": "--" if "random" in model else "-"}
-            shown = np.maximum(table["period"], 0.005)  # PGA at the left edge of the logarithmic axis
-            axis.plot(shown, table[name], marker=".", label=model, **style)
-        axis.set_ylabel(label)
-        label_axis(axis, "period")
-    axes[0, 0].axhline(0.0, color="0.4", linewidth=0.8)
-    axes[0, 1].legend(fontsize=7)
-    figure.suptitle("PGA drawn at 0.005 s", fontsize=7, ha="right", x=0.99)
+def spread_against_period(table: pd.DataFrame, synthetic: bool) -> Figure:
+    """Bias, standard deviation and R² against the period, a line a model; a row of axes for each component.
+
+    ``table`` is that of ``CrossValidation.table``; the random split is drawn dashed, for the models that train.
+    """
+    quantities = (("event_bias", "mean of event means (ln)"), ("std", "standard deviation (ln)"), ("r2", "R² of ln Sa"))
+    components = sorted(table["component"].unique())
+    figure, axes = new_figure(len(components), 3, size=(4.0, 3.3))
+    colours = dict(zip(table["model"].unique(), COLOURS, strict=False))
+    for line, component in zip(axes, components, strict=True):
+        rows = table[table["component"] == component]
+        for (split, model), part in rows.groupby(["split", "model"], sort=False):
+            if split == "random" and model.startswith("BSSA14"):
+                continue  # the same as event-grouped, or nearly
+            label = model if split == "event" else f"{model} (random split)"
+            for axis, (name, _) in zip(line, quantities, strict=True):
+                shown = np.maximum(part["period"], 0.005)  # PGA at the left edge of the logarithmic axis
+                dashes = "-" if split == "event" else ":"
+                axis.plot(shown, part[name], dashes, marker=".", color=colours[model], label=label)
+        for axis, (_, label) in zip(line, quantities, strict=True):
+            axis.set_ylabel(f"{component}: {label}")
+            label_axis(axis, "period")
+        line[0].axhline(0.0, color="0.4", linewidth=0.8)
+    axes[0, 0].set_title("PGA is drawn at 0.005 s", fontsize=7, loc="left")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return mark_synthetic(figure, synthetic)
 
 
 def residuals_against(records: Records, residual: np.ndarray, model: str, synthetic: bool) -> Figure:
     """Residuals (N, P) of one model against magnitude, distance, Vs30 and depth, at three periods."""
-    periods = np.array([float(column[3:-1]) if column != "PGA" else 0.0 for column in records.columns])
+    periods = periods_of(records.columns)
     rows = sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in (0.0, 0.2, 1.0)})
     figure, axes = new_figure(len(rows), 4, size=(3.2, 2.5))
     for line, p in zip(axes, rows, strict=True):

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,29 +90,58 @@ def fit_aleatory(
 
 
 def event_least_squares(
-    features: Tensor, target: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor
+    features: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    event: Tensor,
+    tau: Tensor,
+    phi: Tensor,
+    roughness: Tensor | None = None,
 ) -> Tensor:
     """Generalised least squares with a random event term: coefficients (K, P) of ``features`` (B, K).
 
-    Solves Xᵀ V⁻¹ X b = Xᵀ V⁻¹ y for every period, with V of :func:`marginal_nll` and its inverse by Sherman and
-    Morrison; a slight ridge keeps a feature that never varies (no vertical rows, say) at zero. ``target`` and
-    ``mask`` (B, P), ``tau`` and ``phi`` (E, P).
+    Solves Xᵀ V⁻¹ X b + roughness = Xᵀ V⁻¹ y for all periods at once, with V of :func:`marginal_nll` and its inverse by
+    Sherman and Morrison. ``roughness`` (P, P) couples a coefficient's values at neighbouring periods, see
+    :func:`roughness_penalty`; a slight ridge keeps a feature that never varies (no vertical rows, say) at zero.
+    ``target`` and ``mask`` (B, P), ``tau`` and ``phi`` (E, P).
     """
     features, target, mask, tau, phi = (each.double() for each in (features, target, mask, tau, phi))
-    coefficients = torch.zeros(features.shape[1], target.shape[1], dtype=torch.float64, device=features.device)
-    n_events = len(tau)
-    for p in range(target.shape[1]):
+    (n_events, n_periods), n_features = tau.shape, features.shape[1]
+    normal = features.new_zeros(n_periods, n_features, n_periods, n_features)
+    right = features.new_zeros(n_periods, n_features)
+    for p in range(n_periods):
         rows = mask[:, p] > 0
         x, y, e = features[rows], target[rows, p], event[rows]
         phi2, tau2 = phi[:, p] ** 2, tau[:, p] ** 2
         n = torch.bincount(e, minlength=n_events)
-        x_sum = x.new_zeros(n_events, x.shape[1]).index_add(0, e, x)
+        x_sum = x.new_zeros(n_events, n_features).index_add(0, e, x)
         y_sum = y.new_zeros(n_events).index_add(0, e, y)
         shrink = tau2 / (phi2 * (phi2 + n * tau2))
         weighted = x / phi2[e, None]
-        normal = x.T @ weighted - x_sum.T @ (shrink[:, None] * x_sum)
-        right = weighted.T @ y - x_sum.T @ (shrink * y_sum)
-        ridge = 1e-6 * torch.diag(normal).mean()
-        normal += ridge * torch.eye(len(normal), dtype=normal.dtype, device=normal.device)
-        coefficients[:, p] = torch.linalg.solve(normal, right)
-    return coefficients.float()
+        normal[p, :, p] = weighted.T @ x - x_sum.T @ (shrink[:, None] * x_sum)
+        right[p] = weighted.T @ y - x_sum.T @ (shrink * y_sum)
+    if roughness is not None:
+        for k in range(n_features):
+            normal[:, k, :, k] += roughness.to(normal)
+    size = n_periods * n_features
+    normal = normal.reshape(size, size)
+    ridge = 1e-9 * torch.diag(normal).mean()
+    normal += ridge * torch.eye(size, dtype=normal.dtype, device=normal.device)
+    return torch.linalg.solve(normal, right.reshape(size)).reshape(n_periods, n_features).T.float()
+
+
+def roughness_penalty(periods: np.ndarray, strength: float) -> np.ndarray:
+    """Penalty matrix (P, P) of a curve over ln(period): ``strength`` x the integral of its squared second derivative.
+
+    Ground-motion models' coefficients are smooth in period; where a period has few records, its neighbours speak.
+    PGA takes the place of 0.008 s. ``periods`` (P,) in s, ascending.
+    """
+    x = np.log(np.where(periods == 0.0, 0.008, periods))
+    second = np.zeros((max(len(x) - 2, 0), len(x)))
+    for row in range(len(second)):
+        left, right = x[row + 1] - x[row], x[row + 2] - x[row + 1]
+        weight = np.sqrt((left + right) / 2.0)
+        second[row, row : row + 3] = weight * np.array(
+            [2.0 / (left * (left + right)), -2.0 / (left * right), 2.0 / (right * (left + right))]
+        )
+    return strength * second.T @ second

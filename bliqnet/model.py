@@ -219,24 +219,25 @@ N_SKIP_FEATURES = 22
 
 
 def skip_features(inputs: Tensor) -> Tensor:
-    """Terms of a classical ground-motion model, (..., K), from raw ``inputs`` (..., D).
+    """Terms of a classical ground-motion model, (..., K), from raw ``inputs`` (..., D); the first is the constant.
 
-    Magnitude scaling with a hinge, magnitude-dependent geometrical spreading with an effective depth of 5 km,
-    anelastic attenuation, linear site term, style of faulting and depth, after the form of Boore et al. (2014), each
-    once for all components and once more for the vertical.
+    The form of Boore et al. (2014): magnitude scaling quadratic below M 5.5 and linear above, magnitude-dependent
+    geometrical spreading with an effective depth of 5 km, anelastic attenuation, a linear site term, style of faulting,
+    and depth; each once for all components and once more for the vertical.
     """
-    mag = inputs[..., MAG] - 5.0
-    ln_r = 0.5 * torch.log(inputs[..., RJB] ** 2 + 25.0)
+    mag = inputs[..., MAG]
+    below, above = torch.clamp(mag - 5.5, max=0.0), torch.clamp(mag - 5.5, min=0.0)
+    ln_r = 0.5 * torch.log(inputs[..., RJB] ** 2 + 25.0) - 4.0
     terms = torch.stack(
         [
             torch.ones_like(mag),
-            mag,
-            mag**2,
-            torch.relu(mag - 0.5),
+            below,
+            below**2,
+            above,
             ln_r,
-            mag * ln_r,
+            (mag - 5.0) * ln_r,
             inputs[..., RJB] / 100.0,
-            inputs[..., LN_VS30] - 6.6,
+            inputs[..., LN_VS30] - 6.1,
             inputs[..., NORMAL],
             inputs[..., REVERSE],
             inputs[..., HYPO_DEPTH] / 10.0 - 1.0,

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from bliqnet.config import Recipe
 from bliqnet.data import Records, tensors
-from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, squared_error
+from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, roughness_penalty, squared_error
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork, skip_features
 from shared import splits
+from shared.flatfile import periods_of
 
 LEAST_FOLDS = 5  # a lone member, too, validates on a fifth of the events
 WARM_UP = 0.05  # share of the epochs over which the learning rate rises
+SKIP_ROUGHNESS = 30.0  # see losses.roughness_penalty; of 3, 10, 30, 100 on held-out events of the training part
 SKIP_ROUNDS = 3  # deviations and skip are fitted in turn; the third round changes ln Sa by less than 0.001
 
 
@@ -48,6 +50,7 @@ class Training:
         self.inputs = inputs  # (N, D)
         self.observed = torch.isfinite(target).float()  # (N, P)
         self.target = torch.nan_to_num(target)  # (N, P)
+        self.periods = periods_of(records.columns)  # (P,)
         self.event = torch.from_numpy(codes).to(device)  # (N,)
         self.event_rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
         self.held_out = torch.zeros(recipe.members, len(records), 1, device=device)  # (M, N, 1)
@@ -81,15 +84,14 @@ class Training:
     def _fit_skip(self) -> None:
         """Start as the classical form, fitted with a random event term to every member's own events."""
         features = skip_features(self.inputs)
-        scaling = self.network.output_scaling
-        scaled_target = scaling(self.target)
-        mask = self.observed * (1.0 - self.held_out)
+        scaling, mask = self.network.output_scaling, self.observed * (1.0 - self.held_out)
+        roughness = torch.from_numpy(roughness_penalty(self.periods, SKIP_ROUGHNESS))
         for _ in range(SKIP_ROUNDS):
             tau, phi = self.aleatory(self.event_mag())  # (M, E, P)
             for m in range(self.recipe.members):
-                self.network.skip[m] = event_least_squares(
-                    features, scaled_target, mask[m], self.event, tau[m] / scaling.scale, phi[m] / scaling.scale
-                )
+                in_ln = event_least_squares(features, self.target, mask[m], self.event, tau[m], phi[m], roughness)
+                in_ln[0] -= scaling.centre  # the first feature is the constant
+                self.network.skip[m] = in_ln / scaling.scale
             fit_aleatory(self.aleatory, self.target - self.network(self.inputs), mask, self.event, self.event_mag())
 
     def event_mag(self) -> Tensor:
