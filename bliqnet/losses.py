@@ -134,9 +134,10 @@ def roughness_penalty(periods: np.ndarray, strength: float) -> np.ndarray:
     """Penalty matrix (P, P) of a curve over ln(period): ``strength`` x the integral of its squared second derivative.
 
     Ground-motion models' coefficients are smooth in period; where a period has few records, its neighbours speak.
-    PGA takes the place of 0.008 s. ``periods`` (P,) in s, ascending.
+    PGA takes the place of 0.008 s, or a place before the shortest period. ``periods`` (P,) in s, ascending.
     """
-    x = np.log(np.where(periods == 0.0, 0.008, periods))
+    shortest = periods[periods > 0.0].min(initial=0.01)
+    x = np.log(np.where(periods == 0.0, 0.8 * shortest, periods))
     second = np.zeros((max(len(x) - 2, 0), len(x)))
     for row in range(len(second)):
         left, right = x[row + 1] - x[row], x[row + 2] - x[row + 1]
