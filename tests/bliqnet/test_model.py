@@ -299,20 +299,18 @@ def test_a_classical_network_starts_as_its_skip():
     torch.testing.assert_close(network(x).detach(), model.skip_features(x) @ skip, rtol=1e-12, atol=1e-12)
 
 
-def test_skip_features_written_again():
-    mag, rjb, depth, vs30 = 6.2, 37.0, 12.5, 420.0
-    for vertical in (0.0, 1.0):
-        row = {"mag": mag, "rjb": rjb, "ln_rjb": 3.6, "hypo_depth": depth, "ln_vs30": math.log(vs30)}
-        row |= {"normal": 0.25, "reverse": 0.75, "vertical": vertical}
-        ln_r = math.log(math.sqrt(rjb**2 + 5.0**2))
-        terms = [1.0, mag - 5, (mag - 5) ** 2, mag - 5.5, ln_r, (mag - 5) * ln_r, rjb / 100]
-        terms += [math.log(vs30) - 6.6, 0.25, 0.75, (depth - 10) / 10]
-        features = model.skip_features(torch.tensor([row[name] for name in INPUTS], dtype=torch.float64))
-        np.testing.assert_allclose(features, terms + [term * vertical for term in terms], rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize(("mag", "below", "above"), [(6.2, 0.0, 0.7), (4.7, -0.8, 0.0), (5.5, 0.0, 0.0)])
+@pytest.mark.parametrize("vertical", [0.0, 1.0])
+def test_skip_features_written_again(mag, below, above, vertical):
+    rjb, depth, vs30 = 37.0, 12.5, 420.0
+    row = {"mag": mag, "rjb": rjb, "ln_rjb": 3.6, "hypo_depth": depth, "ln_vs30": math.log(vs30)}
+    row |= {"normal": 0.25, "reverse": 0.75, "vertical": vertical}
+    ln_r = math.log(math.sqrt(rjb**2 + 5.0**2)) - 4.0
+    terms = [1.0, below, below**2, above, ln_r, (mag - 5.0) * ln_r, rjb / 100]
+    terms += [math.log(vs30) - 6.1, 0.25, 0.75, (depth - 10) / 10]
+    features = model.skip_features(torch.tensor([row[name] for name in INPUTS], dtype=torch.float64))
+    np.testing.assert_allclose(features, terms + [term * vertical for term in terms], rtol=1e-12, atol=1e-12)
     assert len(features) == model.N_SKIP_FEATURES
-    small = torch.zeros(8, dtype=torch.float64)
-    small[INPUTS.index("mag")] = 5.2
-    assert model.skip_features(small)[3] == 0  # below the hinge
 
 
 def test_scaling_maps_to_and_fro():
