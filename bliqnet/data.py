@@ -135,3 +135,15 @@ def split_events(records: Records, test_share: float, seed: int) -> tuple[np.nda
     """Positions of training and of test rows, grouped by event; no test rows where ``test_share`` is 0."""
     split = splits.three_way(splits.event_groups(records.table), validation=0.0, test=test_share, seed=seed)
     return split.train, split.test
+
+
+def summary(source: Flatfile, records: Records) -> str:
+    """One line for the terminal: what is trained on, and what was set apart."""
+    apart = source.set_apart["reason"].value_counts()
+    table = records.table
+    return (
+        f"{source.format}: {len(table)} rows, {table['event_id'].nunique()} events, "
+        f"{table['station_id'].nunique()} stations, {len(records.columns)} periods"
+        + (f"; {len(source.set_apart)} rows set apart: " if len(apart) else "")
+        + ", ".join(f"{count} {reason}" for reason, count in apart.items())
+    )

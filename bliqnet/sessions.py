@@ -5,7 +5,6 @@ import json
 import time
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from bliqnet.config import TrainConfig
@@ -17,30 +16,32 @@ from shared.command import InputError
 from shared.flatfile import Flatfile
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
-STATE = "training.pt"  # what --resume needs; removed when the run is complete
+PROJECT = "bliqnet"
+STATE = "training.pt"  # what --resume needs
 KIND = "bliqnet training"
 CHECKPOINT_EVERY = 3.0  # seconds; a kill costs no more than this and an epoch
 
 
-def start_or_resume(config: TrainConfig) -> tuple[runs.Run, TrainConfig]:
-    """A new run folder, or with ``--resume`` the old one and the options it was started with.
+def resolved(config: TrainConfig) -> TrainConfig:
+    """The options to train with: those given, or with ``--resume`` those that the run was started with.
 
     Raises
     ------
     InputError
-        The folder to resume holds no unfinished training, or other options are given beside ``--resume``.
+        The folder to resume holds no unfinished training, other options are given beside ``--resume``, or a new run
+        could not be written.
     """
     if config.resume is None:
-        config = dataclasses.replace(config, data=tuple(path.absolute() for path in config.data))
-        return runs.new_run("bliqnet", config.seed, config, config.output), config
+        runs.check_new_run(PROJECT, config.output)
+        return dataclasses.replace(config, data=tuple(path.absolute() for path in config.data))
     if dataclasses.replace(config, resume=None) != TrainConfig():
         raise InputError("--resume: the run goes on with its own options; give no other option beside it")
-    run, file = runs.Run(config.resume), config.resume / "config.json"
+    file = config.resume / "config.json"
     if not file.is_file():
         raise InputError(f"{config.resume}: no config.json there, so no training to resume")
     if (config.resume / "results.json").exists():
         raise InputError(f"{config.resume}: this training is complete; there is nothing to resume")
-    return run, _saved_config(file)
+    return dataclasses.replace(_saved_config(file), resume=config.resume)
 
 
 def _saved_config(file: Path) -> TrainConfig:
@@ -54,8 +55,8 @@ def _saved_config(file: Path) -> TrainConfig:
 
 
 def train_to_the_end(
-    run: runs.Run, config: TrainConfig, records: Records, source: Flatfile, device: torch.device
-) -> TrainedModel:
+    training: Training, records: Records, source: Flatfile, config: TrainConfig
+) -> tuple[runs.Run, TrainedModel]:
     """Train, or go on training, until ``Training.finished``; ``records`` are the training rows of ``source``.
 
     Raises
@@ -63,12 +64,15 @@ def train_to_the_end(
     InputError
         The data are not those that the run was started with, or its state is damaged.
     """
-    provenance = runs.provenance(device=str(device), data=source.describe())
-    training = Training(records, config, config.seed, device)
-    if (run.path / STATE).exists():
-        _restore(training, run, list(source.sha256))
+    provenance = runs.provenance(device=str(training.device), data=source.describe())
+    if config.resume is None:
+        run = runs.new_run(PROJECT, config.seed, config, config.output)
     else:
-        runs.write_json(run.path / "provenance.json", provenance)
+        run = runs.Run(config.resume)
+        run.clear_temporaries()
+        if (run.path / STATE).exists():
+            _restore(training, run, list(source.sha256))
+    runs.write_json(run.path / "provenance.json", provenance)
     run.keep_metrics_until(training.epoch)
     saved_at = time.monotonic()
     with tqdm(total=config.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
@@ -81,8 +85,7 @@ def train_to_the_end(
                 _checkpoint(training, records, provenance, run)
                 saved_at = time.monotonic()
     model = _checkpoint(training, records, provenance, run)
-    (run.path / STATE).unlink()
-    return model
+    return run, model
 
 
 def _checkpoint(training: Training, records: Records, provenance: dict, run: runs.Run) -> TrainedModel:

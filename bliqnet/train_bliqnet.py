@@ -6,7 +6,8 @@ python bliqnet/train_bliqnet.py --data data/nga_west2.csv
 from bliqnet import data, figures
 from bliqnet.config import TrainConfig
 from bliqnet.evaluation import summary_line, summary_table
-from bliqnet.sessions import start_or_resume, train_to_the_end
+from bliqnet.sessions import resolved, train_to_the_end
+from bliqnet.training import Training
 from shared import runs
 from shared.command import run_command
 from shared.torch_tools import choose_device, seed_everything
@@ -14,14 +15,16 @@ from shared.torch_tools import choose_device, seed_everything
 
 def main(config: TrainConfig) -> None:
     """Train BLiqNet on a flatfile, or on the embedded synthetic default, and report on unseen events."""
+    config = resolved(config)
     device = choose_device(config.device)
-    run, config = start_or_resume(config)
     seed_everything(config.seed)
     source = data.load(config.data, config.seed)
     records = data.records_of(source, config.periods)
+    print(data.summary(source, records))
     training_rows, test_rows = data.split_events(records, config.test_share, config.seed)
+    training = Training(records.rows(training_rows), config, config.seed, device)
 
-    model = train_to_the_end(run, config, records.rows(training_rows), source, device)
+    run, model = train_to_the_end(training, records.rows(training_rows), source, config)
 
     runs.write_figure(run.figures / "loss.png", figures.loss_curves(run.metrics(), source.synthetic))
     results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": model.parameters}

@@ -166,6 +166,11 @@ class Run:
         kept = [row for row in self._logged() if row["epoch"] <= epoch]
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
 
+    def clear_temporaries(self) -> None:
+        """Remove what a killed writer has left behind."""
+        for left in self.path.glob(".*.tmp*"):
+            left.unlink()
+
     def finish(self, results: dict[str, Any]) -> None:
         """Write ``results.json`` and, when the run lies in ``runs/<project>``, point ``latest`` at it."""
         write_json(self.path / "results.json", results)
@@ -185,17 +190,21 @@ def new_run(project: str, seed: int, config: Any, output: Path | None = None) ->
     InputError
         ``output`` exists and is not an empty folder, or cannot be written.
     """
+    check_new_run(project, output)
     if output is not None:
-        if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise InputError(f"{output}: --output must be a new or an empty folder")
-        _check_writable(output.resolve())
         output.mkdir(parents=True, exist_ok=True)
         run = Run(output)
     else:
-        _check_writable((ROOT / project).resolve())
         run = Run(_new_folder(ROOT / project, seed))
     write_json(run.path / "config.json", config)
     return run
+
+
+def check_new_run(project: str, output: Path | None) -> None:
+    """Refuse early, before long work, what ``new_run`` would refuse; makes nothing."""
+    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output}: --output must be a new or an empty folder")
+    _check_writable((output or ROOT / project).resolve())
 
 
 def _new_folder(project: Path, seed: int) -> Path:
