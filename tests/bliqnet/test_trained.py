@@ -143,7 +143,7 @@ def test_a_model_with_a_trap_inside_runs_nothing(path):
     assert not target.exists()
 
 
-@pytest.mark.xfail(raises=OSError, reason="load_checkpoint lets torch's own errors through")
+@pytest.mark.xfail(raises=(OSError, IndexError), reason="load_checkpoint lets torch's own errors through")
 def test_a_truncated_model_is_refused(path):
     whole = path.read_bytes()
     for share in (0.0, 0.1, 0.5, 0.9, 0.99):
