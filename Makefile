@@ -24,7 +24,7 @@ env: $(INSTALLED) ## build .venv (the other targets do it by themselves, once)
 train-bliqnet: $(INSTALLED) ## train on the embedded data, or on DATA=path [path ...]; options through ARGS="..."
 	$(RUN) bliqnet/train_bliqnet.py $(DATA_OPTION) $(ARGS)
 
-evaluate-bliqnet: $(INSTALLED) ## judge the latest run on its test earthquakes; DATA= and ARGS= as above
+evaluate-bliqnet: $(INSTALLED) ## cross-validate beside a plain MLP and BSSA14; DATA= and ARGS= as above
 	$(RUN) bliqnet/evaluate_bliqnet.py $(DATA_OPTION) $(ARGS)
 
 test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage

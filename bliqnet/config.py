@@ -84,6 +84,7 @@ class TrainConfig(Recipe):
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         super().__post_init__()
+        refuse_negative_seed(self.seed)
         if not 0 <= self.test_share < 0.9:
             raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
 
@@ -122,3 +123,14 @@ class EvaluateConfig(Recipe):
     """Seed of the folds, the weights and the synthetic data."""
     device: str = "auto"
     """auto, cpu or cuda."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        refuse_negative_seed(self.seed)
+
+
+def refuse_negative_seed(seed: int) -> None:
+    """Random generators take no negative seed."""
+    if seed < 0:
+        raise InputError(f"--seed: must not be negative, but is {seed}")

@@ -39,13 +39,16 @@ class Records:
         return len(self.table)
 
     def rows(self, positions: np.ndarray) -> "Records":
-        """The records at ``positions``."""
+        """The records at ``positions``, with a style mix of their own: nothing of the others is left in them."""
+        table = self.table.iloc[positions].reset_index(drop=True)
+        style_mix = shares_of_style(table)
         return dataclasses.replace(
             self,
-            inputs=self.inputs[positions],
+            inputs=derive_inputs(table, style_mix),
             ln_sa=self.ln_sa[positions],
             event=self.event[positions],
-            table=self.table.iloc[positions].reset_index(drop=True),
+            style_mix=style_mix,
+            table=table,
         )
 
 
@@ -85,14 +88,9 @@ def records_of(source: Flatfile, periods: Sequence[float] = ()) -> Records:
         ]
         raise InputError(
             f"{name}: column {worst} has {counts.min()} usable values, {LEAST_RECORDS} are needed; "
-            f"drop it, or name the periods to use: --periods {' '.join(usable)}"
+            "drop it" + (f", or name the periods to use: --periods {' '.join(usable)}" if usable else "")
         )
-    known = table["mechanism"] != "U"
-    style_mix = (
-        (float((table["mechanism"][known] == "NM").mean()), float((table["mechanism"][known] == "RV").mean()))
-        if known.any()
-        else (0.0, 0.0)
-    )
+    style_mix = shares_of_style(table)
     return Records(
         inputs=derive_inputs(table, style_mix),
         ln_sa=ln_sa.astype(np.float32),
@@ -101,6 +99,12 @@ def records_of(source: Flatfile, periods: Sequence[float] = ()) -> Records:
         style_mix=style_mix,
         table=table,
     )
+
+
+def shares_of_style(table: pd.DataFrame) -> tuple[float, float]:
+    """Shares of normal and of reverse among the rows of known style of faulting; 0 where there are none."""
+    known = table["mechanism"][table["mechanism"] != "U"]
+    return (float((known == "NM").mean()), float((known == "RV").mean())) if len(known) else (0.0, 0.0)
 
 
 def derive_inputs(table: pd.DataFrame, style_mix: tuple[float, float]) -> np.ndarray:

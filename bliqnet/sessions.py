@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from shared.torch_tools import load_checkpoint, save_checkpoint
 PROJECT = "bliqnet"
 STATE = "training.pt"  # what --resume needs
 KIND = "bliqnet training"
-CHECKPOINT_EVERY = 3.0  # seconds; a kill costs no more than this and an epoch
+CHECKPOINT_EVERY = float(os.environ.get("BLIQNET_CHECKPOINT_EVERY", "3"))  # seconds; a kill costs no more
 
 
 def resolved(config: TrainConfig) -> TrainConfig:

@@ -42,7 +42,10 @@ class SiteTerms:
                 terms.append(effects.bias + effects.site_terms)
                 errors.append(effects.site_errors)
                 phi_s2s.append(np.broadcast_to(effects.phi_s2s, effects.site_terms.shape))
-        stacked = (torch.from_numpy(np.concatenate(part).astype(np.float32)) for part in (terms, errors, phi_s2s))
+        none = np.zeros((0, residual.shape[1]))
+        stacked = (
+            torch.from_numpy(np.concatenate([none, *part]).astype(np.float32)) for part in (terms, errors, phi_s2s)
+        )
         return cls(sites, *stacked)
 
     def apply(

@@ -135,7 +135,7 @@ class TrainedModel:
         InputError
             The file is missing, damaged, or not a BLiqNet model.
         """
-        saved = load_checkpoint(path, KIND, device)
+        saved = load_checkpoint(path, KIND)
         try:
             shape = NetworkShape(**saved["shape"])
             network = LiquidNetwork(shape, torch.Generator())
@@ -144,6 +144,8 @@ class TrainedModel:
             aleatory.load_state_dict(saved["aleatory"])
             site_terms = SiteTerms(**saved["site_terms"])
             rest = {name: saved[name] for name in ("columns", "style_mix", "ranges", "components", "provenance")}
+            if saved["inputs"] != list(INPUTS) or len(rest["columns"]) != shape.n_periods:
+                raise ValueError("inputs or periods do not fit the network")
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:80]
             raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None

@@ -17,6 +17,7 @@ from bliqnet.data import Records, tensors
 from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, roughness_penalty, squared_error
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork, skip_features
 from shared import splits
+from shared.command import InputError
 from shared.flatfile import periods_of
 
 LEAST_FOLDS = 5  # a lone member, too, validates on a fifth of the events
@@ -45,6 +46,9 @@ class Training:
 
     def __init__(self, records: Records, recipe: Recipe, seed: int, device: torch.device, plain: bool = False):
         self.recipe, self.seed, self.device = recipe, seed, device
+        n_folds, n_events = max(recipe.members, LEAST_FOLDS), len(np.unique(records.event))
+        if n_events < n_folds:
+            raise InputError(f"{n_events} events are left to train on, {n_folds} are needed; give more data")
         inputs, target = tensors(records, device)
         codes = np.unique(records.event, return_inverse=True)[1]
         self.inputs = inputs  # (N, D)
@@ -54,7 +58,7 @@ class Training:
         self.event = torch.from_numpy(codes).to(device)  # (N,)
         self.event_rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
         self.held_out = torch.zeros(recipe.members, len(records), 1, device=device)  # (M, N, 1)
-        folds = splits.k_fold(records.table["event_id"], folds=max(recipe.members, LEAST_FOLDS), seed=seed)
+        folds = splits.k_fold(records.table["event_id"], folds=n_folds, seed=seed)
         for member, (_, rows) in zip(range(recipe.members), folds, strict=False):
             self.held_out[member, rows] = 1.0
 

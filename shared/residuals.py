@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg, optimize, sparse
 
+LEAST_RECORDS = 3  # one each for the bias and for two ratios of variances
 LOG_RATIO_BOUNDS = (-5.0, 9.0)  # ln of phi_ss²/tau² and of phi_ss²/phi_s2s²; at the upper end a term is nil
 
 
@@ -36,7 +37,7 @@ class CrossedEffects:
 def crossed_effects(residual: np.ndarray, event: Sequence[str], site: Sequence[str]) -> CrossedEffects:
     """Decompose ``residual`` (N, P), NaN where missing, by the labels ``event`` (N,) and ``site`` (N,).
 
-    Every period needs at least two records.
+    A period with fewer than ``LEAST_RECORDS`` records has no terms and no deviations: all zeros.
     """
     event_code, events = pd.factorize(np.asarray(event), sort=True)
     site_code, sites = pd.factorize(np.asarray(site), sort=True)
@@ -48,6 +49,9 @@ def crossed_effects(residual: np.ndarray, event: Sequence[str], site: Sequence[s
 
 def _one_period(y: np.ndarray, event: np.ndarray, site: np.ndarray, n_events: int, n_sites: int) -> dict:
     seen = np.isfinite(y)
+    if seen.sum() < LEAST_RECORDS:
+        zeros = {"event_terms": np.zeros(n_events), "site_terms": np.zeros(n_sites), "site_errors": np.zeros(n_sites)}
+        return dict.fromkeys(("bias", "tau", "phi_s2s", "phi_ss"), 0.0) | zeros
     equations = _MixedModelEquations(y[seen].astype(float), event[seen], site[seen], n_events, n_sites)
     found = optimize.minimize(
         equations.reml,

@@ -10,6 +10,20 @@ import torch
 from shared.command import InputError
 from shared.runs import atomic
 
+# what torch raises for files that are cut, altered or of another kind (found by damaging files at random)
+UNREADABLE = (
+    UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+
 
 def choose_device(name: str) -> torch.device:
     """``auto`` is CUDA where there is a GPU, else the CPU; any other name is taken literally.
@@ -52,11 +66,13 @@ def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -
     if not Path(path).is_file():
         raise InputError(f"{path}: no such checkpoint")
     try:
+        if not zipfile.is_zipfile(path):  # torch would try its older formats, whose readers fail in many ways
+            raise ValueError("not a zip archive")
         content = torch.load(path, map_location=device, weights_only=True)
-    except (UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:80]
         raise InputError(
-            f"{path}: not a readable checkpoint (truncated, or not ours): {str(error).splitlines()[0][:80]}; "
-            "train again or name another run"
+            f"{path}: not a readable checkpoint (truncated, or not ours): {reason}; train again or name another run"
         ) from None
     if not isinstance(content, dict) or content.get("kind") != kind:
         raise InputError(f"{path}: not a {kind} checkpoint; name another run")

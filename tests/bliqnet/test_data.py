@@ -83,7 +83,6 @@ def test_style_mix_is_the_shares_among_rows_of_known_style(source):
     np.testing.assert_allclose(unknown, np.broadcast_to([0.25, 0.5], unknown.shape), rtol=1e-6)
 
 
-@pytest.mark.xfail(reason="rows keeps the shares of the whole file: test events have a part in the training's inputs")
 def test_style_mix_is_of_the_training_rows_alone(source):
     styles = np.where(source.table["event_id"] < "synthetic-E0015", "NM", "RV")
     styles[::10] = "U"

@@ -1,0 +1,314 @@
+"""Every script, tiny, in a subprocess: what it writes, what it refuses, how a killed training goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared import synthetic
+from shared.torch_tools import load_checkpoint
+
+ROOT = Path(__file__).parent.parent
+TINY = ("--members", "2", "--epochs", "2", "--hidden", "8", "--head", "8")
+COLUMNS = ("PGA", "SA(0.100)", "SA(1.000)", "SA(3.000)")
+TRAIN, PREDICT, EVALUATE = (f"bliqnet/{verb}_bliqnet.py" for verb in ("train", "predict", "evaluate"))
+TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py"}  # the last in tests/shared/test_inspect_flatfile.py
+
+
+def run(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(command(script, *options), cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def command(script: str, *options: str) -> list[str]:
+    return [sys.executable, str(ROOT / script), *map(str, options)]
+
+
+def succeed(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
+    done = run(script, *options, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def refuse(script: str, *options: str, cwd: Path, said: str) -> None:
+    """Exit code 2, one line that holds ``said``, no traceback, and no file more than before."""
+    before = files(cwd)
+    done = run(script, *options, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: "), done.stderr
+    assert said in done.stderr, done.stderr
+    assert files(cwd) == before
+
+
+def files(folder: Path) -> dict[Path, int]:
+    """Every file but the cache of parsed flatfiles, and when it was written."""
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and "cache" not in p.parts}
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return synthetic.make_flatfile(1, n_events=24, n_rows=601, columns=COLUMNS).table
+
+
+@pytest.fixture(scope="module")
+def flatfile(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "flatfile.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(flatfile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one training has run."""
+    folder = tmp_path_factory.mktemp("trained")
+    succeed(TRAIN, "--data", flatfile, *TINY, cwd=folder)
+    return folder
+
+
+def test_every_script_is_tested_here():
+    scripts = {
+        str(path.relative_to(ROOT))
+        for folder in ("shared", "bliqnet", "cgm_gm", "cvae_sa", "ml4szeq")
+        for path in (ROOT / folder).glob("*.py")
+        if "__main__" in path.read_text(encoding="utf-8")
+    }
+    assert scripts == TESTED
+
+
+def test_training_leaves_a_whole_run(trained: Path):
+    latest = trained / "runs" / "bliqnet" / "latest"
+    names = {"config.json", "provenance.json", "metrics.jsonl", "results.json", "test_summary.csv"}
+    names |= {"best_liquid_model.pth", "figures/loss.png", "figures/observed_predicted.png"}
+    assert all((latest / name).stat().st_size > 0 for name in names)
+    provenance = json.loads((latest / "provenance.json").read_text(encoding="utf-8"))
+    assert provenance["data"]["synthetic"] is True
+    assert provenance["data"]["rows"] == 601
+    assert len((latest / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+    summary = pd.read_csv(latest / "test_summary.csv")
+    assert list(summary["column"].unique()) == list(COLUMNS)
+    assert set(summary["component"]) == {"H", "V"}
+
+
+def test_training_on_the_embedded_default(tmp_path: Path):
+    done = succeed(TRAIN, *TINY, "--epochs", "1", "--output", "run", cwd=tmp_path)
+    assert "23929 rows, 325 events" in done.stdout
+    assert "synthetic" in done.stdout
+    assert (tmp_path / "run" / "best_liquid_model.pth").is_file()
+
+
+def test_training_on_all_events(flatfile: Path, tmp_path: Path):
+    succeed(TRAIN, "--data", flatfile, *TINY, "--test-share", "0", "--output", "run", cwd=tmp_path)
+    assert "test" not in json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("options", [("--dynamics", "cfc"), ("--dynamics", "linear", "--adjoint"), ("--loss", "mse")])
+def test_training_with_other_options(options: tuple[str, ...], flatfile: Path, tmp_path: Path):
+    options += ("--skip", "none", "--scaling", "minmax", "--solver", "dopri5", "--periods", "0", "1")
+    succeed(TRAIN, "--data", flatfile, *TINY, *options, "--output", "run", cwd=tmp_path)
+    summary = pd.read_csv(tmp_path / "run" / "test_summary.csv")
+    assert list(summary["column"].unique()) == ["PGA", "SA(1.000)"]
+
+
+# --- predicting ---
+def test_predictions_keep_the_rows_and_their_names(trained: Path, table: pd.DataFrame, tmp_path: Path):
+    rows = table.sample(50, random_state=0)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    run_folder = trained / "runs" / "bliqnet" / "latest"
+    for name, options in (("plain", ()), ("known", ("--known-sites",))):
+        output = tmp_path / f"{name}.csv"
+        succeed(
+            PREDICT, "--run", run_folder, "--input", tmp_path / "rows.csv", "--output", output, *options, cwd=trained
+        )
+    plain, known = pd.read_csv(tmp_path / "plain.csv"), pd.read_csv(tmp_path / "known.csv")
+    assert list(plain["record_id"]) == list(rows["record_id"])
+    assert list(plain["component"]) == list(rows["component"])
+    sigma = [f"sigma_{column}" for column in COLUMNS]
+    assert (plain[[*COLUMNS, *sigma]] > 0).all(axis=None)
+    assert list(plain.columns[-8:]) == [*COLUMNS, *sigma]
+    assert not np.allclose(plain["PGA"], known["PGA"], rtol=1e-3)
+    unlike = np.log(rows["PGA"].to_numpy() / plain["PGA"].to_numpy())
+    assert unlike.std() < 1.2  # records scatter by .7 around the truth
+
+
+def test_predicting_scenarios_warns_outside_the_training_range(trained: Path, tmp_path: Path):
+    scenarios = tmp_path / "scenarios.csv"
+    scenarios.write_text("name,mag,rake,hypo_depth,rjb,vs30\nb,9.4,90,10,20,400\na,5.0,0,10,20,400\n", encoding="utf-8")
+    done = succeed(PREDICT, "--input", scenarios, "--output", tmp_path / "out.csv", cwd=trained)
+    assert "warning: 1 of 2 rows have mag outside the training range" in done.stderr
+    assert "trained on synthetic data" in done.stderr
+    predicted = pd.read_csv(tmp_path / "out.csv")
+    assert list(predicted["name"]) == ["b", "a"]
+    assert list(predicted["component"]) == ["H", "H"]
+
+
+# --- evaluating ---
+def test_evaluation_compares_models_on_the_same_rows(flatfile: Path, table: pd.DataFrame, tmp_path: Path):
+    done = succeed(EVALUATE, "--data", flatfile, *TINY, "--folds", "2", "--output", "run", cwd=tmp_path)
+    for name in ("against_period.png", "residuals_event.png", "residuals_random.png"):
+        assert (tmp_path / "run" / "figures" / name).stat().st_size > 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert set(results["headline"]) == {"event", "random"}
+    models = {"BLiqNet", "BLiqNet, known sites", "plain MLP", "BSSA14", "BSSA14, known sites"}
+    assert set(results["headline"]["event"]) == models
+    rows = pd.read_csv(tmp_path / "run" / "evaluation.csv")
+    assert len(rows) == 2 * 5 * 2 * len(COLUMNS)
+    pga = rows[(rows["column"] == "PGA") & (rows["component"] == "H")]
+    assert (pga["n"] == (table["component"] == "H").sum()).all()
+    np.testing.assert_allclose(pga[pga["model"] == "BSSA14"]["ratio_to_bssa14"], 1.0, rtol=1e-12)
+    assert "event-grouped" in done.stdout
+
+
+# --- killed and resumed ---
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def test_a_killed_training_resumes_to_the_same_weights(flatfile: Path, tmp_path: Path):
+    options = ("--data", flatfile, *TINY, "--epochs", "40", "--patience", "40")
+    succeed(TRAIN, *options, "--output", "whole", cwd=tmp_path)
+    killed = tmp_path / "killed"
+    state = killed / "training.pt"
+    environment = {**os.environ, "BLIQNET_CHECKPOINT_EVERY": "0"}
+    first = subprocess.Popen(
+        command(TRAIN, *options, "--output", "killed"), cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    )
+    wait_for(state.exists, first)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (killed / "results.json").exists(), "killed too late to test anything"
+    load_checkpoint(state, "bliqnet training")
+    second = subprocess.Popen(
+        command(TRAIN, "--resume", "killed"), cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    )
+    before = state.stat().st_mtime_ns
+    wait_for(lambda: state.stat().st_mtime_ns != before, second)
+    second.send_signal(signal.SIGKILL)
+    second.wait()
+    succeed(TRAIN, "--resume", "killed", cwd=tmp_path)
+    refuse(TRAIN, "--resume", "killed", cwd=tmp_path, said="complete")
+
+    whole, resumed = (
+        load_checkpoint(tmp_path / name / "best_liquid_model.pth", "bliqnet model") for name in ("whole", "killed")
+    )
+    assert all((whole["network"][name] == resumed["network"][name]).all() for name in whole["network"])
+    epochs = [json.loads(line)["epoch"] for line in (killed / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert epochs == list(range(1, 41))
+    assert not list(killed.glob(".*"))
+    plain = [pd.read_json(tmp_path / name / "metrics.jsonl", lines=True) for name in ("whole", "killed")]
+    pd.testing.assert_frame_equal(*plain, check_exact=True)
+
+
+def test_resuming_refuses_other_data_and_other_options(flatfile: Path, tmp_path: Path):
+    own = tmp_path / "own.csv"
+    own.write_bytes(flatfile.read_bytes())
+    process = subprocess.Popen(
+        command(TRAIN, "--data", own, *TINY, "--epochs", "100000", "--patience", "100000", "--output", "run"),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for((tmp_path / "run" / "training.pt").exists, process)
+    process.kill()
+    process.wait()
+    refuse(TRAIN, "--resume", "run", "--epochs", "3", cwd=tmp_path, said="no other option")
+    own.write_text(own.read_text(encoding="utf-8").replace("\n", "\n", 1).rsplit("\n", 2)[0] + "\n", encoding="utf-8")
+    refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="the data have changed")
+    (tmp_path / "run" / "config.json").write_text("{", encoding="utf-8")
+    refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="config.json: not the options")
+    refuse(TRAIN, "--resume", "nowhere", cwd=tmp_path, said="nowhere")
+
+
+# --- bad input ---
+def spoil(table: pd.DataFrame, how: str) -> bytes:
+    table = table.drop(columns="synthetic")
+    if how == "missing column":
+        table = table.drop(columns="vs30")
+    elif how == "text in a number column":
+        table = table.assign(rjb=table["rjb"].astype(object))
+        table.loc[3, "rjb"] = "far"
+    elif how == "all-NaN period":
+        table = table.assign(**{"SA(1.000)": np.nan})
+    elif how == "negative distance":
+        table = table.assign(rjb=-1.0)
+    elif how == "empty file":
+        return b""
+    elif how == "header only":
+        table = table.iloc[:0]
+    elif how == "wrong separator":
+        return table.to_csv(index=False, sep="|").encode()
+    elif how == "binary file":
+        return bytes(range(256)) * 20
+    elif how == "too few events":
+        table = table[table["event_id"].isin(table["event_id"].value_counts().index[:4])]
+    return table.to_csv(index=False).encode()
+
+
+SPOILED = {
+    "missing column": "vs30",
+    "text in a number column": "'far'",
+    "all-NaN period": "SA(1.000)",
+    "negative distance": "rjb < 0",
+    "empty file": "empty",
+    "header only": "no row",
+    "wrong separator": "bad.csv",
+    "binary file": "bad.csv",
+    "too few events": "events",
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_training_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.DataFrame, tmp_path: Path):
+    (tmp_path / "bad.csv").write_bytes(spoil(table, how))
+    refuse(TRAIN, "--data", "bad.csv", *TINY, cwd=tmp_path, said=SPOILED[how])
+
+
+@pytest.mark.parametrize(
+    "how", ["missing column", "text in a number column", "negative distance", "empty file", "binary file"]
+)
+def test_prediction_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.DataFrame, trained: Path, tmp_path: Path):
+    (tmp_path / "bad.csv").write_bytes(spoil(table, how))
+    run_folder = trained / "runs" / "bliqnet" / "latest"
+    refuse(PREDICT, "--run", run_folder, "--input", "bad.csv", "--output", "out.csv", cwd=tmp_path, said="bad.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--data", "absent.csv"), "absent.csv"),
+        (("--data", "."), "folder"),
+        (("--epoch", "3"), "--epoch"),
+        (("--epochs", "many"), "--epochs"),
+        (("--epochs", "0"), "--epochs"),
+        (("--dynamics", "gas"), "--dynamics"),
+        (("--device", "abacus"), "--device abacus"),
+        (("--output", "/proc/run"), "cannot"),
+        (("--seed", "-1"), "--seed"),
+    ],
+)
+def test_training_refuses_bad_options(options: tuple[str, ...], said: str, tmp_path: Path):
+    refuse(TRAIN, *options, cwd=tmp_path, said=said)
+
+
+def test_training_refuses_a_used_folder_and_a_period_that_is_not_there(flatfile: Path, trained: Path):
+    refuse(TRAIN, "--data", flatfile, "--output", "runs", cwd=trained, said="new or an empty folder")
+    refuse(TRAIN, "--data", flatfile, "--periods", "0.15", cwd=trained, said="SA(0.150)")
+
+
+def test_prediction_without_a_run_or_with_a_spoiled_checkpoint(flatfile: Path, trained: Path, tmp_path: Path):
+    options = ("--input", flatfile, "--output", "out.csv")
+    refuse(PREDICT, *options, cwd=tmp_path, said="no complete run yet")
+    whole = (trained / "runs" / "bliqnet" / "latest" / "best_liquid_model.pth").read_bytes()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}", encoding="utf-8")
+    refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="no such checkpoint")
+    for content in (whole[: len(whole) // 2], b"", b"hello", whole[:-1] + b"x" * 100):
+        (tmp_path / "run" / "best_liquid_model.pth").write_bytes(content)
+        refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="best_liquid_model.pth")
