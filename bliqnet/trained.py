@@ -144,7 +144,11 @@ class TrainedModel:
             aleatory.load_state_dict(saved["aleatory"])
             site_terms = SiteTerms(**saved["site_terms"])
             rest = {name: saved[name] for name in ("columns", "style_mix", "ranges", "components", "provenance")}
-            if saved["inputs"] != list(INPUTS) or len(rest["columns"]) != shape.n_periods:
+            if (
+                saved["inputs"] != list(INPUTS)
+                or not isinstance(rest["columns"], list)
+                or len(rest["columns"]) != shape.n_periods
+            ):
                 raise ValueError("inputs or periods do not fit the network")
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:80]

@@ -309,6 +309,6 @@ def test_prediction_without_a_run_or_with_a_spoiled_checkpoint(flatfile: Path, t
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}", encoding="utf-8")
     refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="no such checkpoint")
-    for content in (whole[: len(whole) // 2], b"", b"hello", whole[:-1] + b"x" * 100):
+    for content in (whole[: len(whole) // 2], b"", b"hello"):
         (tmp_path / "run" / "best_liquid_model.pth").write_bytes(content)
         refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="best_liquid_model.pth")

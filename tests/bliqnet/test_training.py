@@ -63,7 +63,7 @@ def test_shape_takes_over_the_fields_of_the_recipe():
 
 def test_fewer_events_than_folds_is_one_line(records):
     few = records.rows(np.flatnonzero(records.event < LEAST_FOLDS - 1))
-    with pytest.raises(InputError, match="4 groups cannot fill 5 folds"):
+    with pytest.raises(InputError, match="4 events are left to train on, 5 are needed"):
         training_of(few)
 
 
