@@ -38,9 +38,9 @@ class Recipe:
     """Weight of the backward branch's squared error (scaled inputs) in the loss."""
     scaling: Literal["standard", "minmax"] = "standard"
     """Inputs and outputs to zero mean and unit deviation, or to [-1, 1] as in the paper; training rows only."""
-    epochs: int = 120
+    epochs: int = 60
     """Largest number of passes over the training records."""
-    patience: int = 30
+    patience: int = 15
     """Stop when no member's validation loss has improved for so many epochs."""
     batch: int = 1024
     """Records in a step, about: an event's records stay together."""

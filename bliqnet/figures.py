@@ -23,7 +23,7 @@ def loss_curves(metrics: pd.DataFrame, synthetic: bool) -> Figure:
     )
     axis.set_xlabel("epoch")
     axis.set_ylabel("loss per spectral value")
-    axis.legend()
+    axis.legend(frameon=False)
     return mark_synthetic(figure, synthetic)
 
 
@@ -59,7 +59,8 @@ def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, 
         axis.set_ylabel("observed Sa (g)")
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)
-    axes[0, 0].legend(loc="lower right", markerscale=4)
+    if vertical.any():
+        axes[0, 0].legend(loc="lower right", markerscale=4, frameon=False)
     return mark_synthetic(figure, synthetic)
 
 
@@ -87,7 +88,9 @@ def spread_against_period(table: pd.DataFrame, synthetic: bool) -> Figure:
             label_axis(axis, "period")
         line[0].axhline(0.0, color="0.4", linewidth=0.8)
     axes[0, 0].set_title("PGA is drawn at 0.005 s", fontsize=7, loc="left")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False
+    )
     return mark_synthetic(figure, synthetic)
 
 

@@ -85,7 +85,7 @@ class LiquidLayer(nn.Module):
         if self.shape.dynamics == "linear":
             return self.recurrent(h) + drive
         gate = torch.sigmoid(torch.baddbmm(drive, h, self.recurrent.weight))
-        return gate * self.target - (self.ln_rate.exp() + gate) * h
+        return gate * (self.target - h) - self.ln_rate.exp() * h
 
     def forward(self, x: Tensor, times: Tensor | None = None) -> Tensor:
         """Hidden state at t = 1, (M, B, H), or at ``times`` (T, ascending from 0), (T, M, B, H).

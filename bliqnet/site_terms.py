@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from bliqnet.data import Records
-from shared.flatfile_convert import UNKNOWN_STATION
+from shared.flatfile import UNKNOWN_STATION
 from shared.residuals import crossed_effects
 
 

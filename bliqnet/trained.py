@@ -15,7 +15,7 @@ from bliqnet.site_terms import SiteTerms
 from bliqnet.training import Training
 from shared import runs
 from shared.command import InputError
-from shared.flatfile import CANONICAL
+from shared.flatfile import CANONICAL, UNKNOWN_STATION
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT = "best_liquid_model.pth"
@@ -159,7 +159,7 @@ class TrainedModel:
 def prediction_table(scenarios: pd.DataFrame, model: TrainedModel, spectra: Spectra) -> pd.DataFrame:
     """Rows and identifiers of ``scenarios`` with a median (g) and a ``sigma_`` (ln units) column for every period."""
     identifiers = [name for name in scenarios.columns if name not in CANONICAL or name in IDENTIFYING]
-    given = [name for name in identifiers if not (scenarios[name].isna() | (scenarios[name] == "")).all()]
+    given = [name for name in identifiers if not scenarios[name].isin([np.nan, "", UNKNOWN_STATION]).all()]
     medians = pd.DataFrame(np.exp(spectra.ln_median), columns=model.columns)
     sigmas = pd.DataFrame(spectra.sigma, columns=[f"sigma_{column}" for column in model.columns])
     return pd.concat([scenarios[given].reset_index(drop=True), medians, sigmas], axis=1)

@@ -26,7 +26,18 @@ from shared.flatfile_convert import (
 )
 from shared.flatfile_formats import CANONICAL, PREDICTORS, Match, column_of, is_spectral, periods_of
 
-__all__ = ["CACHE", "Flatfile", "column_of", "ln_sa", "period_columns", "periods_of", "read_flatfile", "read_scenarios"]
+__all__ = [
+    "CACHE",
+    "CANONICAL",
+    "UNKNOWN_STATION",
+    "Flatfile",
+    "column_of",
+    "ln_sa",
+    "period_columns",
+    "periods_of",
+    "read_flatfile",
+    "read_scenarios",
+]
 
 CACHE = runs.ROOT / "cache"
 STRANGE_SA = 20.0  # g; nothing on record comes near, so a larger value hints at another unit

@@ -1,6 +1,5 @@
 """Figures of a flatfile. They neither show nor save."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -13,7 +12,7 @@ STYLES = {"H": ("horizontal", "#5b9bd5", 26), "V": ("vertical", "#c44e00", 4)}
 
 def magnitude_distance(flatfile: Flatfile) -> Figure:
     """Magnitude against Joyner-Boore distance (km, logarithmic) by component, with counts along both axes."""
-    figure = plt.figure(figsize=(7.2, 5.2), layout="constrained")
+    figure = Figure(figsize=(7.2, 5.2), layout="constrained")
     axes = figure.subplot_mosaic(
         [["top", "."], ["main", "side"]], width_ratios=[5, 1], height_ratios=[1, 4], gridspec_kw={"wspace": 0.02}
     )

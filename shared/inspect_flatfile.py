@@ -6,7 +6,6 @@ python shared/inspect_flatfile.py data/nga_west2.csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import tyro
 
 from shared import runs
@@ -29,7 +28,6 @@ class Config:
 
 def main(config: Config) -> None:
     """Say what a flatfile holds, what was set apart and why; draw magnitude against distance."""
-    matplotlib.use("Agg")
     flatfile = read_flatfile(*config.files)
     print(report(flatfile))
     folder = config.output or runs.ROOT / "inspect" / config.files[0].stem

@@ -1,12 +1,10 @@
 """The look of every figure: colour-blind-safe colours, units on axes, and helpers that take and return Axes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")  # figures go to files; no display is asked for
-
-import matplotlib.pyplot as plt
+import matplotlib.ticker
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,19 +29,19 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "font.size": 9,
     "grid.alpha": 0.3,
-    "legend.frameon": False,
 }
 
 
 def new_figure(
-    rows: int = 1, columns: int = 1, size: tuple[float, float] = (4.5, 3.4), **options
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (4.5, 3.4), **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure in house style with ``rows`` x ``columns`` axes of ``size`` inches each; axes always as a 2-D array."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False, **options
-        )
-    return figure, axes
+    """A figure with ``rows`` x ``columns`` axes of ``size`` inches each; axes always as a 2-D array.
+
+    It belongs to no window and to no list of open figures: it is saved, or shown by a notebook, by whoever made it.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(size[0] * columns, size[1] * rows))
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def label_axis(axes: Axes, quantity: str, which: str = "x") -> Axes:

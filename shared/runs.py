@@ -75,12 +75,9 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = 6) -> None:
 
 
 def write_figure(path: Path, figure: Any, dpi: int = 150) -> None:
-    """Save a matplotlib figure (format by suffix) and close it."""
-    import matplotlib.pyplot as plt
-
+    """Save a matplotlib figure, format by suffix."""
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=dpi)
-    plt.close(figure)
 
 
 def plain(value: Any) -> Any:

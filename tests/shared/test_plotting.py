@@ -26,12 +26,12 @@ def axes() -> Axes:
 
 
 # --- figures and axes ------------------------------------------------------------------------------------------------
-def test_no_display_is_asked_for():
-    """Whatever backend the user's settings name, figures are drawn without a window."""
-    code = "import shared.plotting, matplotlib; print(matplotlib.get_backend())"
+def test_no_window_and_no_session_is_asked_for():
+    """Whatever backend the user's settings name stays, and pyplot, which would open windows, is not even imported."""
+    code = "import shared.plotting, sys; shared.plotting.new_figure(); print('matplotlib.pyplot' in sys.modules)"
     environment = {**os.environ, "MPLBACKEND": "svg"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip().lower() == "agg"
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 1), (2, 3)])
