@@ -16,7 +16,7 @@ PROJECT = "bliqnet-evaluation"  # apart from trained runs, so that runs/bliqnet/
 def main(config: EvaluateConfig) -> None:
     """Cross-validate BLiqNet, a plain MLP and BSSA14 on the same records, by event and at random."""
     runs.check_new_run(PROJECT, config.output)
-    device = choose_device(config.device)
+    device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
     source = data.load(config.data, config.seed)
     records = data.records_of(source, config.periods)

@@ -104,3 +104,24 @@ def residuals_against(records: Records, residual: np.ndarray, model: str, synthe
             residual_scatter(axis, records.table[quantity].to_numpy(float), residual[:, p], quantity, color=COLOURS[0])
         line[0].set_title(f"{model}, {period_name(records.columns[p], periods[p])}", loc="left")
     return mark_synthetic(figure, synthetic)
+
+
+def scenario_spectra(scenarios: pd.DataFrame, spectra: Spectra, columns: list[str], synthetic: bool) -> Figure:
+    """Median spectra of scenarios with a band of one sigma: an axis for each distance, a line for each magnitude."""
+    periods = periods_of(columns)
+    shown = np.flatnonzero(periods > 0)
+    distances = sorted(scenarios["rjb"].unique())
+    figure, axes = new_figure(1, len(distances), size=(3.4, 3.2), sharey=True)
+    colours = dict(zip(sorted(scenarios["mag"].unique()), COLOURS, strict=False))
+    for axis, rjb in zip(axes[0], distances, strict=True):
+        for row in np.flatnonzero(scenarios["rjb"] == rjb):
+            mag = scenarios["mag"].iloc[row]
+            median, sigma = spectra.ln_median[row, shown], spectra.sigma[row, shown]
+            axis.loglog(periods[shown], np.exp(median), color=colours[mag], label=f"M {mag:g}")
+            low, high = np.exp(median - sigma), np.exp(median + sigma)
+            axis.fill_between(periods[shown], low, high, color=colours[mag], alpha=0.15, linewidth=0)
+        label_axis(axis, "period")
+        axis.set_title(f"Rjb {rjb:g} km")
+    axes[0, 0].set_ylabel("Sa (g), median and ± sigma")
+    axes[0, 0].legend(frameon=False)
+    return mark_synthetic(figure, synthetic)

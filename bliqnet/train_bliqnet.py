@@ -16,7 +16,7 @@ from shared.torch_tools import choose_device, seed_everything
 def main(config: TrainConfig) -> None:
     """Train BLiqNet on a flatfile, or on the embedded synthetic default, and report on unseen events."""
     config = resolved(config)
-    device = choose_device(config.device)
+    device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
     source = data.load(config.data, config.seed)
     records = data.records_of(source, config.periods)

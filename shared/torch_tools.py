@@ -25,14 +25,15 @@ UNREADABLE = (
 )
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is a GPU, else the CPU; any other name is taken literally.
+def choose_device(name: str, threads: int) -> torch.device:
+    """``auto`` is CUDA where there is a GPU, else the CPU; any other name is taken literally. Sets torch's threads.
 
     Raises
     ------
     InputError
         The named device does not exist here.
     """
+    torch.set_num_threads(threads)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

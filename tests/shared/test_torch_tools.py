@@ -52,14 +52,14 @@ def refusal(path: Path) -> str:
 
 # --- device and seed -------------------------------------------------------------------------------------------------
 def test_cpu_and_auto_are_devices():
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu", 1) == torch.device("cpu")
+    assert choose_device("auto", 1).type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "cpu:x"])
 def test_a_device_that_is_not_here_is_one_line(name):
     with pytest.raises(InputError, match=r"^--device .*: no such device here; use auto or cpu$"):
-        choose_device(name)
+        choose_device(name, 1)
 
 
 @pytest.mark.usefixtures("torch_settings")

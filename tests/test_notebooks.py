@@ -1,0 +1,46 @@
+"""Every notebook runs from a clean clone with a run to open, and stays what it is for: no def, no stored output."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from shared import synthetic
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(ROOT.glob("[a-z]*/notebook.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("notebooks")
+    synthetic.make_flatfile(1, n_events=24, n_rows=601).table.to_csv(folder / "flatfile.csv", index=False)
+    script = ROOT / "bliqnet" / "train_bliqnet.py"
+    options = ["--data", "flatfile.csv", "--members", "1", "--epochs", "2"]
+    subprocess.run([sys.executable, script, *options], cwd=folder, check=True, capture_output=True, timeout=300)
+    return folder
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.parent.name)
+def test_notebook_holds_neither_code_of_its_own_nor_output(path: Path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+            assert not any(line.lstrip().startswith(("def ", "class ")) for line in cell.source.splitlines())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.parent.name)
+def test_notebook_runs_and_shows_its_figures(path: Path, folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("MPLBACKEND")
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder_with_runs)}})
+    client.execute()
+    kinds = [kind for cell in notebook.cells for out in cell.get("outputs", []) for kind in out.get("data", {})]
+    assert kinds.count("image/png") == 2
+    assert "text/html" in kinds
