@@ -102,6 +102,7 @@ def residuals_against(records: Records, residual: np.ndarray, model: str, synthe
     for line, p in zip(axes, rows, strict=True):
         for axis, quantity in zip(line, ("mag", "rjb", "vs30", "hypo_depth"), strict=True):
             residual_scatter(axis, records.table[quantity].to_numpy(float), residual[:, p], quantity, color=COLOURS[0])
+            axis.set_ylabel("ln(observed / predicted)" if axis is line[0] else "")
         line[0].set_title(f"{model}, {period_name(records.columns[p], periods[p])}", loc="left")
     return mark_synthetic(figure, synthetic)
 

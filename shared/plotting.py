@@ -50,7 +50,10 @@ def label_axis(axes: Axes, quantity: str, which: str = "x") -> Axes:
     if quantity in LOG_AXES:
         getattr(axes, f"set_{which}scale")("log")
         axis = getattr(axes, f"{which}axis")
+        if quantity == "vs30":  # less than a decade or two: the decades alone would be too few ticks
+            axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     return axes
 
 

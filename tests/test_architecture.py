@@ -224,7 +224,8 @@ def seeds(path: PurePosixPath, tree: ast.Module) -> Iterator[str]:
 
 
 SHIPPED = sources(*PACKAGES, "benchmarks")
-THIRD_PARTY = set().union(*map(roots, SHIPPED.values())) - sys.stdlib_module_names
+BESIDE = {path.stem for path in sources("benchmarks")}  # a benchmark imports its peer from its own folder
+THIRD_PARTY = set().union(*map(roots, SHIPPED.values())) - sys.stdlib_module_names - BESIDE
 RULES: list[Rule] = [
     layers,
     frameworks,

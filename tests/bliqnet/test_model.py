@@ -329,3 +329,12 @@ def test_weights_come_from_the_generator_alone(kind, dynamics):
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("dynamics", ["ltc", "linear"])
+def test_prediction_takes_the_very_steps_of_training(dynamics):
+    """Without gradients, rk4 is written out; torchdiffeq's, which training uses, gives the same."""
+    layer, x = layer_of(dynamics=dynamics, solver="rk4", steps=3), normal(2, ROWS, 3)
+    with torch.no_grad():
+        predicted = layer(x)
+    torch.testing.assert_close(predicted, layer(x).detach(), rtol=1e-13, atol=1e-13)
