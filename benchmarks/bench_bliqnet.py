@@ -65,7 +65,7 @@ class BenchConfig:
     """Batch sizes of inference."""
     repeats: int = 5
     """Measurements of every inference; the median counts."""
-    threads: int = 2
+    threads: int = 1
     """Threads of torch, the same for both."""
     seed: int = 0
     """Seed of the records drawn, the split, the weights and the order of batches."""

@@ -72,12 +72,14 @@ class TrainConfig(Recipe):
     """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>."""
     resume: Path | None = None
     """Run folder of an interrupted training to go on with; its options are kept, others given here are refused."""
+    checkpoint_every: float = 3.0
+    """Seconds between savings of the state that --resume goes on from."""
     test_share: float = 0.2
     """Share of the events that training never sees, to report on; 0 trains on all."""
     seed: int = 0
     """Seed of the split, the weights, the order of batches and the synthetic data."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
     threads: int = 1
     """Threads of torch on the CPU; the networks are small, and one was the fastest on two cores."""
 
@@ -104,8 +106,8 @@ class PredictConfig:
     """Add the site term of every station_id that has training records: only for the training data's own network."""
     batch: int = 1024
     """Rows per step."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
     threads: int = 1
     """Threads of torch on the CPU; the networks are small, and one was the fastest on two cores."""
 
@@ -125,11 +127,11 @@ class EvaluateConfig(Recipe):
     folds: int = 5
     """Folds of the cross-validation."""
     output: Path | None = None
-    """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>-evaluation."""
+    """Run folder, new or empty; by default runs/bliqnet-evaluation/<UTC time>-seed<seed>."""
     seed: int = 0
     """Seed of the folds, the weights and the synthetic data."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
     threads: int = 1
     """Threads of torch on the CPU; the networks are small, and one was the fastest on two cores."""
 

@@ -78,20 +78,8 @@ def records_of(source: Flatfile, periods: Sequence[float] = ()) -> Records:
     if not columns:
         raise InputError(f"{name}: no spectral column; SA(...) or PGA columns are needed to train")
     ln_sa = flatfile.ln_sa(table, columns)
-    counts = np.isfinite(ln_sa).sum(axis=0)
-    if counts.min() < LEAST_RECORDS:
-        worst = columns[int(counts.argmin())]
-        usable = [
-            f"{period:g}"
-            for period, count in zip(flatfile.periods_of(columns), counts, strict=True)
-            if count >= LEAST_RECORDS
-        ]
-        raise InputError(
-            f"{name}: column {worst} has {counts.min()} usable values, {LEAST_RECORDS} are needed; "
-            "drop it" + (f", or name the periods to use: --periods {' '.join(usable)}" if usable else "")
-        )
     style_mix = shares_of_style(table)
-    return Records(
+    records = Records(
         inputs=derive_inputs(table, style_mix),
         ln_sa=ln_sa.astype(np.float32),
         event=pd.factorize(table["event_id"], sort=True)[0],
@@ -99,6 +87,26 @@ def records_of(source: Flatfile, periods: Sequence[float] = ()) -> Records:
         style_mix=style_mix,
         table=table,
     )
+    check_periods(records, name)
+    return records
+
+
+def check_periods(records: Records, name: str = "training rows") -> None:
+    """Refuse a period that nothing can be learnt of; ``name`` says of which rows.
+
+    Raises
+    ------
+    InputError
+        A period has fewer than ``LEAST_RECORDS`` usable values.
+    """
+    counts = np.isfinite(records.ln_sa).sum(axis=0)
+    if counts.min() < LEAST_RECORDS:
+        enough = flatfile.periods_of(records.columns)[counts >= LEAST_RECORDS]
+        raise InputError(
+            f"{name}: column {records.columns[int(counts.argmin())]} has {counts.min()} usable values, "
+            f"{LEAST_RECORDS} are needed; drop it"
+            + (f", or name the periods to use: --periods {' '.join(f'{p:g}' for p in enough)}" if len(enough) else "")
+        )
 
 
 def shares_of_style(table: pd.DataFrame) -> tuple[float, float]:
@@ -142,7 +150,7 @@ def split_events(records: Records, test_share: float, seed: int) -> tuple[np.nda
 
 
 def summary(source: Flatfile, records: Records) -> str:
-    """One line for the terminal: what is trained on, and what was set apart."""
+    """For the terminal: what is trained on, what was set apart, and what the reader has to note."""
     apart = source.set_apart["reason"].value_counts()
     table = records.table
     return (
@@ -150,4 +158,5 @@ def summary(source: Flatfile, records: Records) -> str:
         f"{table['station_id'].nunique()} stations, {len(records.columns)} periods"
         + (f"; {len(source.set_apart)} rows set apart: " if len(apart) else "")
         + ", ".join(f"{count} {reason}" for reason, count in apart.items())
+        + "".join(f"\nnote: {note}" for note in source.notes)
     )

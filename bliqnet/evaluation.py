@@ -9,14 +9,14 @@ import torch
 from tqdm import tqdm
 
 from bliqnet.config import EvaluateConfig
-from bliqnet.data import Records
+from bliqnet.data import Records, check_periods
 from bliqnet.site_terms import SiteTerms
 from bliqnet.trained import Spectra, TrainedModel
 from bliqnet.training import Training
 from shared import flatfile, reference_gmm, splits
 
 HEADLINE_PERIODS = (0.02, 0.05, 0.1, 0.2, 0.5)  # s; complete in the real records that the README's figures are of
-OURS, MLP, BSSA14 = "BLiqNet", "plain MLP", "BSSA14"
+OURS, CLASSICAL, MLP, BSSA14 = "BLiqNet", "classical form", "plain MLP", "BSSA14"
 KNOWN_SITES = ", known sites"
 SPLITS = {"event": "event-grouped", "random": "random (leaks events)"}
 
@@ -33,109 +33,144 @@ class CrossValidation:
         return self.records.ln_sa - self.predictions[split, model].ln_median
 
     def table(self) -> pd.DataFrame:
-        """One row per split, model, component and period; see :func:`residual_statistics`."""
+        """One row per split, model, component and period: :func:`residual_statistics`, beside BSSA14's."""
+        components = self.records.table["component"].to_numpy()
         parts = []
         for (split, model), spectra in self.predictions.items():
-            for component in sorted(self.records.table["component"].unique()):
-                rows = np.flatnonzero(self.records.table["component"] == component)
+            for component in np.unique(components):
+                rows = components == component
                 part = residual_statistics(
-                    self.records.rows(rows), self.residual(split, model)[rows], spectra.sigma[rows]
+                    self.residual(split, model)[rows],
+                    self.records,
+                    rows,
+                    reference=self.residual(split, BSSA14)[rows],
+                    sigma=spectra.sigma[rows],
                 )
-                parts.append(part.assign(component=component, model=model, split=split))
-        table = pd.concat(parts, ignore_index=True)
-        keys = ["split", "component", "column"]
-        reference = table[table["model"] == BSSA14].set_index(keys)["std"].rename("bssa14_std")
-        table = table.join(reference, on=keys)
-        table["ratio_to_bssa14"] = table["std"] / table.pop("bssa14_std")
-        first = ["split", "model", "component"]
-        return table[first + [name for name in table if name not in first]]
+                part.insert(0, "split", split)
+                part.insert(1, "model", model)
+                part.insert(2, "component", component)
+                parts.append(part)
+        return pd.concat(parts, ignore_index=True)
 
 
 def cross_validate(records: Records, config: EvaluateConfig, device: torch.device) -> CrossValidation:
-    """Train and predict fold by fold, event-grouped and at random: BLiqNet, a plain MLP with squared error, BSSA14.
+    """Train and predict fold by fold, event-grouped and at random, every model on the same rows.
 
-    The models named "known sites" add the site terms of stations with records in the training folds, found in the same
-    way for BLiqNet and for BSSA14; stations without keep the model's own prediction.
+    Beside BLiqNet: its classical skip alone, as fitted before the first epoch (a refitted classical form); a plain MLP
+    with squared error, in as many members; BSSA14. "Known sites" adds the site terms of stations with records in the
+    training folds, found in the same way for BLiqNet and for BSSA14; other stations keep the model's own prediction.
+
+    Raises
+    ------
+    InputError
+        The training rows of a fold lack a period; found before the first fit.
     """
-    shape = records.ln_sa.shape
     reference = reference_gmm.reference_median(records.table, records.columns)
     bssa14 = Spectra(reference.ln_median, reference.tau, reference.phi)
-    plain = dataclasses.replace(config, members=1, loss="mse")
+    models = [OURS, OURS + KNOWN_SITES, CLASSICAL, MLP, BSSA14, BSSA14 + KNOWN_SITES]
+    if config.skip == "none":
+        models.remove(CLASSICAL)
+    folds = {split: _folds(records, split, config) for split in SPLITS}
     predictions = {}
-    bar = tqdm(total=2 * len(SPLITS) * config.folds, desc="cross-validation", unit="fit")
-    for split in SPLITS:
-        groups = splits.GROUPINGS[split](records.table)
-        models = (OURS, OURS + KNOWN_SITES, MLP, BSSA14, BSSA14 + KNOWN_SITES)
-        out = {model: Spectra(*(np.full(shape, np.nan) for _ in range(3))) for model in models}
-        for train, test in splits.k_fold(groups, folds=config.folds, seed=config.seed):
-            training_part, unseen = records.rows(train), records.table.iloc[test]
-            ours = fitted(training_part, config, device)
-            bar.update()
-            mlp = fitted(training_part, plain, device, plain=True)
-            bar.update()
-            known = SiteTerms.of(training_part, records.ln_sa[train] - bssa14.ln_median[train])
-            _store(out[OURS], test, ours.predict(unseen))
-            _store(out[OURS + KNOWN_SITES], test, ours.predict(unseen, known_sites=True))
-            _store(out[MLP], test, mlp.predict(unseen))
-            own = Spectra(bssa14.ln_median[test], bssa14.tau[test], bssa14.phi[test])
-            ln_median, phi, _ = known.apply(unseen, own.ln_median, own.phi)
-            _store(out[BSSA14], test, own)
-            _store(out[BSSA14 + KNOWN_SITES], test, Spectra(ln_median, own.tau, phi))
-        predictions |= {(split, model): spectra for model, spectra in out.items()}
-    bar.close()
+    with tqdm(total=2 * len(SPLITS) * config.folds, desc="cross-validation", unit="fit") as bar:
+        for split in SPLITS:
+            out = {model: _empty(records.ln_sa.shape) for model in models}
+            for train, test in folds[split]:
+                for model, spectra in _fold(records, train, test, config, device, bar).items():
+                    _store(out[model], test, spectra)
+                known = SiteTerms.of(records.rows(train), records.ln_sa[train] - bssa14.ln_median[train])
+                own = Spectra(*(getattr(bssa14, name)[test] for name in SPECTRA))
+                ln_median, phi, _ = known.apply(records.table.iloc[test], own.ln_median, own.phi)
+                _store(out[BSSA14], test, own)
+                _store(out[BSSA14 + KNOWN_SITES], test, Spectra(ln_median, own.tau, phi))
+            predictions |= {(split, model): spectra for model, spectra in out.items()}
     return CrossValidation(records, predictions)
 
 
-def fitted(records: Records, recipe: Any, device: torch.device, plain: bool = False) -> TrainedModel:
-    """A model trained on all of ``records``."""
-    training = Training(records, recipe, recipe.seed, device, plain=plain)
+def _folds(records: Records, split: str, config: EvaluateConfig) -> list[tuple[np.ndarray, np.ndarray]]:
+    folds = list(splits.k_fold(splits.GROUPINGS[split](records.table), folds=config.folds, seed=config.seed))
+    for train, _ in folds:
+        check_periods(records.rows(train), f"training rows of a fold, {SPLITS[split]}")
+    return folds
+
+
+def _fold(
+    records: Records, train: np.ndarray, test: np.ndarray, config: EvaluateConfig, device: torch.device, bar: tqdm
+) -> dict[str, Spectra]:
+    """Predictions of the test rows by the models that train."""
+    rows, unseen, found = records.rows(train), records.table.iloc[test], {}
+    training = Training(rows, config, config.seed, device)
+    if config.skip == "classical":
+        found[CLASSICAL] = TrainedModel.of(training, rows, {}).predict(unseen)
+    ours = _fitted(training, rows)
+    bar.update()
+    plain = Training(rows, dataclasses.replace(config, loss="mse"), config.seed, device, plain=True)
+    found |= {OURS: ours.predict(unseen), OURS + KNOWN_SITES: ours.predict(unseen, known_sites=True)}
+    found[MLP] = _fitted(plain, rows).predict(unseen)
+    bar.update()
+    return found
+
+
+def _fitted(training: Training, records: Records) -> TrainedModel:
     while not training.finished:
         training.run_epoch()
     return TrainedModel.of(training, records, {})
 
 
+SPECTRA = [field.name for field in dataclasses.fields(Spectra)]
+
+
+def _empty(shape: tuple[int, int]) -> Spectra:
+    return Spectra(*(np.full(shape, np.nan) for _ in SPECTRA))
+
+
 def _store(spectra: Spectra, rows: np.ndarray, part: Spectra) -> None:
-    for name in ("ln_median", "tau", "phi"):
+    for name in SPECTRA:
         getattr(spectra, name)[rows] = getattr(part, name)
 
 
-def summary_table(records: Records, ln_median: np.ndarray) -> pd.DataFrame:
-    """One row per component and period, with :func:`residual_statistics` of predictions ``ln_median`` (N, P).
-
-    Beside them BSSA14's (with a published V/H ratio for the vertical) on the same rows.
-    """
+def summary_table(records: Records, spectra: Spectra) -> pd.DataFrame:
+    """One row per component and period with :func:`residual_statistics` of predictions, beside BSSA14's."""
     reference = reference_gmm.reference_median(records.table, records.columns)
-    ours, theirs = records.ln_sa - ln_median, records.ln_sa - reference.ln_median
-    parts = []
-    for component in sorted(records.table["component"].unique()):
-        rows = np.flatnonzero(records.table["component"] == component)
-        part, baseline = (residual_statistics(records.rows(rows), residual[rows]) for residual in (ours, theirs))
-        part["bssa14_bias"], part["bssa14_std"] = baseline["bias"], baseline["std"]
-        part["ratio_to_bssa14"] = part["std"] / part["bssa14_std"]
-        parts.append(part.assign(component=component))
+    ours, theirs = records.ln_sa - spectra.ln_median, records.ln_sa - reference.ln_median
+    components, parts = records.table["component"].to_numpy(), []
+    for component in np.unique(components):
+        rows = components == component
+        part = residual_statistics(ours[rows], records, rows, reference=theirs[rows], sigma=spectra.sigma[rows])
+        part.insert(0, "component", component)
+        parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
-def residual_statistics(records: Records, residual: np.ndarray, sigma: np.ndarray | None = None) -> pd.DataFrame:
-    """Per period, of ``residual`` (N, P), NaN where missing, and of the predicted ``sigma`` (N, P).
+def residual_statistics(
+    residual: np.ndarray, records: Records, rows: np.ndarray, *, reference: np.ndarray, sigma: np.ndarray
+) -> pd.DataFrame:
+    """Per period, of ``residual`` (N, P), NaN where missing, at ``rows`` of ``records``.
 
     ``n``; ``bias``, the mean; ``event_bias``, the mean of the events' means; ``std``, the standard deviation; ``r2`` of
-    ln Sa; ``z_std``, the standard deviation of residual / sigma, 1 where the predicted spread is right.
+    ln Sa; ``z_std``, the standard deviation of residual / ``sigma`` (N, P), 1 where the predicted spread is right;
+    ``ratio_to_bssa14``, of the standard deviations on the values for which BSSA14 has a residual ``reference`` (N, P)
+    too (it ends at 10 s, and its vertical needs rrup), with BSSA14's own ``bssa14_event_bias`` and ``bssa14_std``.
     """
-    residual = pd.DataFrame(np.where(np.isfinite(records.ln_sa), residual, np.nan).astype(float))
-    observed = pd.DataFrame(records.ln_sa.astype(float)).where(residual.notna())
-    columns = {
-        "column": records.columns,
-        "period": flatfile.periods_of(records.columns),
-        "n": residual.notna().sum(),
-        "bias": residual.mean(),
-        "event_bias": residual.groupby(records.event).mean().mean(),
-        "std": residual.std(ddof=0),
-        "r2": 1.0 - (residual**2).sum() / ((observed - observed.mean()) ** 2).sum(),
-    }
-    if sigma is not None:
-        columns["z_std"] = (residual / sigma).std(ddof=0)
-    return pd.DataFrame(columns)
+    event = records.event[rows]
+    residual, reference = pd.DataFrame(residual).astype(float), pd.DataFrame(reference).astype(float)
+    observed = pd.DataFrame(records.ln_sa[rows]).astype(float).where(residual.notna())
+    bssa14_std = reference.std(ddof=0)
+    return pd.DataFrame(
+        {
+            "column": records.columns,
+            "period": flatfile.periods_of(records.columns),
+            "n": residual.notna().sum(),
+            "bias": residual.mean(),
+            "event_bias": residual.groupby(event).mean().mean(),
+            "std": residual.std(ddof=0),
+            "r2": 1.0 - (residual**2).sum() / ((observed - observed.mean()) ** 2).sum(),
+            "z_std": (residual / sigma).std(ddof=0),
+            "ratio_to_bssa14": residual.where(reference.notna()).std(ddof=0) / bssa14_std,
+            "bssa14_event_bias": reference.groupby(event).mean().mean(),
+            "bssa14_std": bssa14_std,
+        }
+    )
 
 
 def headline_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -154,8 +189,14 @@ def summary_line(table: pd.DataFrame, what: str) -> str:
     return (
         f"{what}: standard deviation of ln residuals {headline(table, 'std'):.3f} "
         f"({headline(table):.3f} of BSSA14's on the same records), R² {headline(table, 'r2'):.3f}, "
-        f"largest event bias {headline_rows(table)['event_bias'].abs().max():.3f}"
+        f"largest event bias {headline_rows(table)['event_bias'].abs().max():.3f}; {_means_over(table)}"
     )
+
+
+def _means_over(table: pd.DataFrame) -> str:
+    rows = headline_rows(table)
+    shown = ", ".join(f"{period:g}" for period in sorted(rows["period"].unique()))
+    return f"means over {' and '.join(sorted(rows['component'].unique()))} at {shown} s"
 
 
 def results_of(table: pd.DataFrame, source: flatfile.Flatfile) -> dict[str, Any]:
@@ -184,5 +225,4 @@ def results_text(table: pd.DataFrame) -> str:
             f"{SPLITS[split]:22} {model:22} {headline(part, 'std'):6.3f} {headline(part):10.3f} "
             f"{headline(part, 'r2'):6.3f} {bias:13.3f}"
         )
-    shown = ", ".join(f"{period:g} s" for period in sorted(headline_rows(table)["period"].unique()))
-    return "\n".join([*lines, f"means over {shown}; event bias: the largest |mean of event means| there"])
+    return "\n".join([*lines, f"{_means_over(table)}; event bias: the largest |mean of event means| there"])

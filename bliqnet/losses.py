@@ -76,8 +76,10 @@ def fit_aleatory(
     aleatory: Aleatory, residual: Tensor, mask: Tensor, event: Tensor, event_mag: Tensor, steps: int = 40
 ) -> None:
     """Maximum-likelihood tau and phi of fixed ``residual`` (M, B, P), in place; shapes as in ``marginal_nll``."""
+    aleatory.double()
+    event_mag = event_mag.double()
     optimizer = torch.optim.LBFGS(aleatory.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
-    sums = _EventSums.of(residual, mask, event, len(event_mag))
+    sums = _EventSums.of(residual.double(), mask.double(), event, len(event_mag))
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -87,6 +89,7 @@ def fit_aleatory(
 
     with torch.enable_grad():
         optimizer.step(closure)
+    aleatory.float()
 
 
 def event_least_squares(

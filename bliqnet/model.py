@@ -30,7 +30,7 @@ class NetworkShape:
     head: int = 64
     dynamics: Dynamics = "ltc"
     solver: Solver = "rk4"
-    steps: int = 4
+    steps: int = 2
     rtol: float = 1e-4
     atol: float = 1e-6
     adjoint: bool = False
@@ -54,7 +54,7 @@ class MemberLinear(nn.Module):
 
 
 class LiquidLayer(nn.Module):
-    """Hidden state h over t in [0, 1] from h(0) = 0 under a constant input x; ``drive`` = U x + b.
+    """Hidden state h over t in [0, 1] under a constant input x; ``drive`` = U x + b; h(0) = 0 but for ``cfc``.
 
     ``ltc``     dh/dt = -[1/tau + f] h + f A,  f = sigmoid(drive + W h)      (Hasani et al. 2021, eq. 1)
     ``linear``  dh/dt = W h + drive: the published recipe, an affine map of x (see :func:`linear_closed_form`)

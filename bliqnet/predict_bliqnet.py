@@ -15,7 +15,7 @@ from shared.torch_tools import choose_device
 
 def main(config: PredictConfig) -> None:
     """Predict median response spectra (g) and their aleatory spread (ln units) for every row of a table."""
-    runs.check_output_file(config.output)
+    runs.check_output_file(config.output, config.input)
     device = choose_device(config.device, config.threads)
     model = TrainedModel.load(runs.find_run("bliqnet", config.run).path / CHECKPOINT, device)
     scenarios = read_scenarios(config.input)

@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-import os
 import time
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -20,7 +20,7 @@ from shared.torch_tools import load_checkpoint, save_checkpoint
 PROJECT = "bliqnet"
 STATE = "training.pt"  # what --resume needs
 KIND = "bliqnet training"
-CHECKPOINT_EVERY = float(os.environ.get("BLIQNET_CHECKPOINT_EVERY", "3"))  # seconds; a kill costs no more
+PROVENANCE = "provenance.json"
 
 
 def resolved(config: TrainConfig) -> TrainConfig:
@@ -46,13 +46,20 @@ def resolved(config: TrainConfig) -> TrainConfig:
 
 
 def _saved_config(file: Path) -> TrainConfig:
+    saved = _read_json(file)
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
         saved["data"], saved["periods"] = tuple(map(Path, saved["data"])), tuple(saved["periods"])
         saved["output"] = saved["output"] and Path(saved["output"])
         return TrainConfig(**saved)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, InputError):
         raise InputError(f"{file}: not the options of a training of this version; start a new run") from None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError(f"{file}: not the file that a training of this version leaves; start a new run") from None
 
 
 def train_to_the_end(
@@ -65,15 +72,7 @@ def train_to_the_end(
     InputError
         The data are not those that the run was started with, or its state is damaged.
     """
-    provenance = runs.provenance(device=str(training.device), data=source.describe())
-    if config.resume is None:
-        run = runs.new_run(PROJECT, config.seed, config, config.output)
-    else:
-        run = runs.Run(config.resume)
-        run.clear_temporaries()
-        if (run.path / STATE).exists():
-            _restore(training, run, list(source.sha256))
-    runs.write_json(run.path / "provenance.json", provenance)
+    run, provenance = _open(training, source, config)
     run.keep_metrics_until(training.epoch)
     saved_at = time.monotonic()
     with tqdm(total=config.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
@@ -82,27 +81,41 @@ def train_to_the_end(
             run.log(**metrics)
             bar.set_postfix(train=f"{metrics['train_loss']:.4f}", validation=f"{metrics['validation_loss']:.4f}")
             bar.update()
-            if time.monotonic() - saved_at > CHECKPOINT_EVERY:
-                _checkpoint(training, records, provenance, run)
+            if time.monotonic() - saved_at > config.checkpoint_every:
+                save_checkpoint(run.path / STATE, KIND, training.state_dict())
                 saved_at = time.monotonic()
-    model = _checkpoint(training, records, provenance, run)
+    save_checkpoint(run.path / STATE, KIND, training.state_dict())
+    model = TrainedModel.of(training, records, provenance)
+    model.save(run.path / CHECKPOINT)
     return run, model
 
 
-def _checkpoint(training: Training, records: Records, provenance: dict, run: runs.Run) -> TrainedModel:
-    sha256 = list(provenance["data"]["sha256"])
-    save_checkpoint(run.path / STATE, KIND, {"state": training.state_dict(), "sha256": sha256})
-    model = TrainedModel.of(training, records, provenance)
-    model.save(run.path / CHECKPOINT)
-    return model
+def _open(training: Training, source: Flatfile, config: TrainConfig) -> tuple[runs.Run, dict[str, Any]]:
+    """The run folder with its provenance written; a resumed one takes ``training`` to where it was."""
+    now = runs.provenance(device=str(training.device), data=source.describe())
+    if config.resume is None:
+        run = runs.new_run(PROJECT, config.seed, config, config.output)
+        runs.write_json(run.path / PROVENANCE, now)
+        return run, now
+    run = runs.Run(config.resume)
+    run.clear_temporaries()
+    begun = now
+    if (run.path / PROVENANCE).exists():
+        begun = _read_json(run.path / PROVENANCE)
+        if begun.get("data", {}).get("sha256") != now["data"]["sha256"]:
+            raise InputError(f"{run.path}: the data have changed since this training began; start a new run")
+    if (run.path / STATE).exists():
+        _restore(training, run)
+    resumed = {name: now[name] for name in ("time_utc", "git_commit", "git_dirty", "packages", "device")}
+    provenance = {**begun, "resumed": [*begun.get("resumed", []), {"after_epoch": training.epoch, **resumed}]}
+    runs.write_json(run.path / PROVENANCE, provenance)
+    return run, provenance
 
 
-def _restore(training: Training, run: runs.Run, sha256: list[str]) -> None:
+def _restore(training: Training, run: runs.Run) -> None:
     saved = load_checkpoint(run.path / STATE, KIND, training.device)
-    if saved["sha256"] != sha256:
-        raise InputError(f"{run.path}: the data have changed since this training began; start a new run")
     try:
-        training.load_state_dict(saved["state"])
+        training.load_state_dict(saved)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:80]
         raise InputError(f"{run.path / STATE}: damaged training state ({reason}); start a new run") from None

@@ -31,7 +31,7 @@ def main(config: TrainConfig) -> None:
     if len(test_rows):
         test = records.rows(test_rows)
         spectra = model.predict(test.table)
-        table = summary_table(test, spectra.ln_median)
+        table = summary_table(test, spectra)
         results["test"] = table.to_dict("records")
         runs.write_table(run.path / "test_summary.csv", table)
         figure = figures.observed_predicted(test, spectra, table, source.synthetic)

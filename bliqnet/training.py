@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bliqnet.config import Recipe
-from bliqnet.data import Records, tensors
+from bliqnet.data import Records, check_periods, tensors
 from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, roughness_penalty, squared_error
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork, skip_features
 from shared import splits
@@ -46,6 +46,7 @@ class Training:
 
     def __init__(self, records: Records, recipe: Recipe, seed: int, device: torch.device, plain: bool = False):
         self.recipe, self.seed, self.device = recipe, seed, device
+        check_periods(records)
         n_folds, n_events = max(recipe.members, LEAST_FOLDS), len(np.unique(records.event))
         if n_events < n_folds:
             raise InputError(f"{n_events} events are left to train on, {n_folds} are needed; give more data")
@@ -74,6 +75,7 @@ class Training:
         self.best_loss = torch.full((recipe.members,), math.inf, device=device)
         self.best_epoch = torch.zeros(recipe.members, dtype=torch.long, device=device)
         self.best = copy.deepcopy(self._weights())
+        self._validate()  # the start counts: a network that only gets worse stays the classical form
 
     # --- before the first epoch ---
     def _fit_scalers(self) -> None:
@@ -123,10 +125,10 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * schedule(progress)
             self.optimizer.zero_grad()
-            loss = self._loss(rows)  # (M,)
-            loss.sum().backward()
+            misfit, backward = self._losses(rows)  # (M,) each
+            (misfit + self.recipe.backward_weight * backward).sum().backward()
             self.optimizer.step()
-            sums += torch.tensor([float(loss.detach().mean()) * len(rows), len(rows)])
+            sums += torch.tensor([float(misfit.detach().mean()) * len(rows), len(rows)])
         self.epoch += 1
         validation = self._validate()
         return {
@@ -145,18 +147,18 @@ class Training:
         parts = np.split(order, np.flatnonzero(np.diff(number)) + 1)
         return [torch.from_numpy(np.concatenate([self.event_rows[e] for e in part])).to(self.device) for part in parts]
 
-    def _loss(self, rows: Tensor) -> Tensor:
-        """Loss of every member, (M,), on its training part of the batch."""
+    def _losses(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Misfit and backward branch's squared error of every member, (M,) each, on its training part of the batch."""
         inputs, learns = self.inputs[rows], 1.0 - self.held_out[:, rows]
         if not isinstance(self.network, LiquidNetwork):
-            return self._misfit(self.network(inputs), rows, learns)
+            return self._misfit(self.network(inputs), rows, learns), torch.zeros(
+                self.recipe.members, device=self.device
+            )
         hidden = self.network.hidden(inputs)
         rebuilt = self.network.read_backwards(hidden) - self.network.input_scaling(inputs)
-        backward = (rebuilt**2 * learns).mean(dim=(1, 2))
-        return (
-            self._misfit(self.network.read_forwards(hidden, inputs), rows, learns)
-            + self.recipe.backward_weight * backward
-        )
+        count = learns.sum(dim=(1, 2)).clamp(min=1.0) * rebuilt.shape[2]
+        backward = (rebuilt**2 * learns).sum(dim=(1, 2)) / count
+        return self._misfit(self.network.read_forwards(hidden, inputs), rows, learns), backward
 
     def _misfit(self, predicted: Tensor, rows: Tensor, part: Tensor) -> Tensor:
         """Mean misfit per observed value of every member, (M,), over the records with ``part`` (M, B, 1) = 1."""

@@ -6,6 +6,7 @@ silence. `read_scenarios` is for prediction: every row is kept, in order, or the
 `shared/flatfile_convert.py`.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 CACHE = runs.ROOT / "cache"
+IDENTIFIER = re.compile(r"(^|[ _.-])(id|no|nr|number|code|name|index|case|row|scenario)($|[ _.-])|ID$", re.IGNORECASE)
 STRANGE_SA = 20.0  # g; nothing on record comes near, so a larger value hints at another unit
 
 
@@ -174,8 +176,9 @@ def read_scenarios(path: Path | str) -> pd.DataFrame:
     """Read a table of scenarios to predict: every row, in the order of the file.
 
     Wanted: magnitude, rake or mechanism, hypocentral depth, Joyner-Boore distance and Vs30, under the names of any
-    known format. Component defaults to H; no spectra are needed. Returned are the canonical columns and, after them,
-    the file's other columns of text (names, codes).
+    known format; no spectra are needed. A component column counts; without one, the rows are V where the file is of
+    verticals alone, else H. Returned are the canonical columns and, after them, the file's other columns of text or of
+    names and numbers that identify a row.
 
     Raises
     ------
@@ -185,21 +188,24 @@ def read_scenarios(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     sheet, match = flatfile_reading.open_sheet(path, scenarios=True)
     raw = sheet.load(list(range(len(sheet.header))), match.text_positions())
-    table = convert(raw, match, str(path), "H", spectra=False).table
+    components = {component for component in match.spectra if component}
+    component = components.pop() if len(components) == 1 else flatfile_reading.component_of(path, sheet.name, match)
+    table = convert(raw, match, str(path), component, spectra=False).table
     if table.empty:
         raise InputError(f"{path}: there is a header but no row")
     _refuse_impossible(table, match, str(path))
-    return table[list(CANONICAL)].assign(**_other_text(raw, match))
+    return table[list(CANONICAL)].assign(**_identifying(raw, match))
 
 
-def _other_text(raw: pd.DataFrame, match: Match) -> dict[str, np.ndarray]:
-    """Columns that belong to no known quantity and hold text: names and codes that a reader will want back."""
+def _identifying(raw: pd.DataFrame, match: Match) -> dict[str, np.ndarray]:
+    """Columns of no known quantity that hold text, or are named as identifiers are: a reader will want them back."""
     used = {*match.wanted(), *(match.header.index(name) for name in CANONICAL if name in match.header)}
     kept = {}
     for position, name in enumerate(match.header):
         if position in used or not name.strip() or name in kept or name.startswith("truth_"):
             continue
-        if pd.to_numeric(raw[position], errors="coerce")[raw[position].notna()].isna().any():
+        is_text = pd.to_numeric(raw[position], errors="coerce")[raw[position].notna()].isna().any()
+        if is_text or IDENTIFIER.search(name):
             kept[name] = identifiers(raw[position]).to_numpy()
     return kept
 

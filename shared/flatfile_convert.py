@@ -245,7 +245,7 @@ def _infer_events(base: pd.DataFrame, notes: list[str]) -> None:
 def _is_synthetic(raw: pd.DataFrame, match: Match) -> bool:
     if match.synthetic is None:
         return False
-    return bool(_words(raw[match.synthetic]).isin(("1", "true", "yes")).all())
+    return bool(_words(raw[match.synthetic]).isin(("1", "true", "yes")).any())
 
 
 # --- what cannot be used ---------------------------------------------------------------------------------------------

@@ -77,10 +77,10 @@ def _open(path: Path, content: bytes, scenarios: bool) -> tuple[Sheet, Match]:
 def _parse(path: Path, content: bytes) -> Converted:
     sheet, match = _open(path, content, scenarios=False)
     raw = sheet.load(match.wanted(), match.text_positions())
-    return convert(raw, match, str(path), _component_of(path, sheet.name, match))
+    return convert(raw, match, str(path), component_of(path, sheet.name, match))
 
 
-def _component_of(path: Path, sheet: str, match: Match) -> str:
+def component_of(path: Path, sheet: str, match: Match) -> str:
     """V where file name, sheet or a column says so: PEER's horizontal and vertical files share their column names."""
     names = [match.header[position].casefold() for position in match.positions.get("lowest_frequency", ())]
     by_column = any("freq - v" in name for name in names)

@@ -214,11 +214,9 @@ def _neighbours(model: type[Model], columns: Sequence[str]) -> _Neighbours:
     is_pga = periods == 0
     wanted = np.log(np.where(is_pga, 0.01, periods))
     outside = (wanted < ln_periods[0]) | (wanted > ln_periods[-1])
-    if outside.any():
-        column = columns[int(np.flatnonzero(outside)[0])]
-        raise InputError(f"column {column}: {model.ABBREV} covers 0.01 to 10 s; leave it out")
     before = np.clip(np.searchsorted(ln_periods, wanted, side="right") - 1, 0, len(ln_periods) - 2)
     share = (wanted - ln_periods[before]) / (ln_periods[before + 1] - ln_periods[before])
+    share[outside] = np.nan  # so that the model says nothing there
     rows = np.asarray(model.INDICES_PSA)
     return _Neighbours(
         lower=np.where(is_pga, model.INDEX_PGA, rows[before]),

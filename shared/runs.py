@@ -7,7 +7,6 @@ the checkpoint and ``figures/``. ``runs/<project>/latest`` points at the newest 
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -101,14 +100,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-def sha256(path: Path) -> str:
-    """The hexadecimal SHA-256 of a file's content."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def check_output_file(path: Path) -> None:
-    """Refuse early, before long work, an output file that could not be written."""
+def check_output_file(path: Path, *inputs: Path) -> None:
+    """Refuse early, before long work, an output file that could not be written, or that is one of ``inputs``."""
+    if any(Path(path).resolve() == Path(each).resolve() for each in inputs):
+        raise InputError(f"{path}: is the input itself; --output must name another file")
     if Path(path).is_dir():
         raise InputError(f"{path}: is a folder; --output must name a file")
     if Path(path).exists() and not Path(path).is_file():
@@ -242,7 +237,7 @@ def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
 
     ``git_commit`` and ``git_dirty`` are None where the code does not lie in a git checkout.
     """
-    names = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras")
+    names = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras")
     packages = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -90,6 +90,9 @@ def make_flatfile(
     vertical = np.tile([0, 1], len(table))
     table = table.loc[table.index.repeat(2)].assign(component=np.array(["H", "V"])[vertical])
     reference = reference_median(table, columns)
+    uncovered = np.isnan(reference.ln_median).all(axis=0)
+    if uncovered.any():
+        raise InputError(f"column {columns[int(uncovered.argmax())]}: outside BSSA14's 0.01 to 10 s; leave it out")
     correlation = baker_jayaram_2008(periods_of(columns))
     event_unit = _unit_terms(generator, n_events, correlation)[event, vertical]
     site_unit = _unit_terms(generator, len(stations), correlation)[station, vertical]

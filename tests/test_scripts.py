@@ -1,7 +1,6 @@
 """Every script, tiny, in a subprocess: what it writes, what it refuses, how a killed training goes on."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -103,6 +102,14 @@ def test_training_on_the_embedded_default(tmp_path: Path):
     assert (tmp_path / "run" / "best_liquid_model.pth").is_file()
 
 
+def test_training_with_periods_that_bssa14_does_not_cover(table: pd.DataFrame, tmp_path: Path):
+    table.assign(**{"SA(15.000)": table["SA(3.000)"] / 30.0}).to_csv(tmp_path / "long.csv", index=False)
+    succeed(TRAIN, "--data", "long.csv", *TINY, "--output", "run", cwd=tmp_path)
+    summary = pd.read_csv(tmp_path / "run" / "test_summary.csv")
+    assert summary["std"].notna().all()
+    assert list(summary["column"][summary["ratio_to_bssa14"].isna()].unique()) == ["SA(15.000)"]
+
+
 def test_training_on_all_events(flatfile: Path, tmp_path: Path):
     succeed(TRAIN, "--data", flatfile, *TINY, "--test-share", "0", "--output", "run", cwd=tmp_path)
     assert "test" not in json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
@@ -148,6 +155,13 @@ def test_predicting_scenarios_warns_outside_the_training_range(trained: Path, tm
     assert list(predicted["component"]) == ["H", "H"]
 
 
+def test_prediction_does_not_write_over_its_input(trained: Path, tmp_path: Path):
+    scenarios = tmp_path / "s.csv"
+    scenarios.write_text("mag,rake,hypo_depth,rjb,vs30\n5.0,0,10,20,400\n", encoding="utf-8")
+    run_folder = trained / "runs" / "bliqnet" / "latest"
+    refuse(PREDICT, "--run", run_folder, "--input", "s.csv", "--output", "s.csv", cwd=tmp_path, said="the input itself")
+
+
 # --- evaluating ---
 def test_evaluation_compares_models_on_the_same_rows(flatfile: Path, table: pd.DataFrame, tmp_path: Path):
     done = succeed(EVALUATE, "--data", flatfile, *TINY, "--folds", "2", "--output", "run", cwd=tmp_path)
@@ -155,10 +169,10 @@ def test_evaluation_compares_models_on_the_same_rows(flatfile: Path, table: pd.D
         assert (tmp_path / "run" / "figures" / name).stat().st_size > 0
     results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
     assert set(results["headline"]) == {"event", "random"}
-    models = {"BLiqNet", "BLiqNet, known sites", "plain MLP", "BSSA14", "BSSA14, known sites"}
+    models = {"BLiqNet", "BLiqNet, known sites", "classical form", "plain MLP", "BSSA14", "BSSA14, known sites"}
     assert set(results["headline"]["event"]) == models
     rows = pd.read_csv(tmp_path / "run" / "evaluation.csv")
-    assert len(rows) == 2 * 5 * 2 * len(COLUMNS)
+    assert len(rows) == 2 * 6 * 2 * len(COLUMNS)
     pga = rows[(rows["column"] == "PGA") & (rows["component"] == "H")]
     assert (pga["n"] == (table["component"] == "H").sum()).all()
     np.testing.assert_allclose(pga[pga["model"] == "BSSA14"]["ratio_to_bssa14"], 1.0, rtol=1e-12)
@@ -173,22 +187,17 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120.0) -> No
 
 
 def test_a_killed_training_resumes_to_the_same_weights(flatfile: Path, tmp_path: Path):
-    options = ("--data", flatfile, *TINY, "--epochs", "40", "--patience", "40")
+    options = ("--data", flatfile, *TINY, "--epochs", "40", "--patience", "40", "--checkpoint-every", "0")
     succeed(TRAIN, *options, "--output", "whole", cwd=tmp_path)
     killed = tmp_path / "killed"
     state = killed / "training.pt"
-    environment = {**os.environ, "BLIQNET_CHECKPOINT_EVERY": "0"}
-    first = subprocess.Popen(
-        command(TRAIN, *options, "--output", "killed"), cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
-    )
+    first = subprocess.Popen(command(TRAIN, *options, "--output", "killed"), cwd=tmp_path, stderr=subprocess.DEVNULL)
     wait_for(state.exists, first)
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not (killed / "results.json").exists(), "killed too late to test anything"
     load_checkpoint(state, "bliqnet training")
-    second = subprocess.Popen(
-        command(TRAIN, "--resume", "killed"), cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
-    )
+    second = subprocess.Popen(command(TRAIN, "--resume", "killed"), cwd=tmp_path, stderr=subprocess.DEVNULL)
     before = state.stat().st_mtime_ns
     wait_for(lambda: state.stat().st_mtime_ns != before, second)
     second.send_signal(signal.SIGKILL)
@@ -288,7 +297,7 @@ def test_prediction_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.Da
         (("--epochs", "many"), "--epochs"),
         (("--epochs", "0"), "--epochs"),
         (("--dynamics", "gas"), "--dynamics"),
-        (("--device", "abacus"), "--device abacus"),
+        (("--device", "abacus"), "--device"),
         (("--output", "/proc/run"), "cannot"),
         (("--seed", "-1"), "--seed"),
     ],

@@ -11,6 +11,7 @@ from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records, records_of
 from bliqnet.evaluation import (
     BSSA14,
+    CLASSICAL,
     KNOWN_SITES,
     OURS,
     CrossValidation,
@@ -51,8 +52,10 @@ def test_statistics_by_hand(records):
     part.ln_sa[:, 0] = [0, 1, 2, 3, 4, 5]
     part.ln_sa[0, 1] = np.nan
     residual = np.tile(np.array([1.0, 1.0, 1.0, 1.0, 4.0, 6.0])[:, None], 3)
-    table = residual_statistics(part, residual, np.full((6, 3), 2.0))
+    residual[0, 1] = np.nan
+    table = residual_statistics(residual, part, np.full(6, True), reference=2.0 * residual, sigma=np.full((6, 3), 2.0))
     assert list(table["n"]) == [6, 5, 6]
+    np.testing.assert_allclose(table["ratio_to_bssa14"], 0.5, rtol=1e-12)
     np.testing.assert_allclose(table["bias"], [14 / 6, 13 / 5, 14 / 6], rtol=1e-12)
     np.testing.assert_allclose(table["event_bias"], [3.0, 3.0, 3.0], rtol=1e-12)
     np.testing.assert_allclose(table["std"][0], np.std([1, 1, 1, 1, 4, 6]), rtol=1e-12)
@@ -62,9 +65,9 @@ def test_statistics_by_hand(records):
 
 def test_bssa14_is_its_own_measure(records):
     reference = reference_gmm.reference_median(records.table, records.columns)
-    table = summary_table(records, reference.ln_median)
+    table = summary_table(records, Spectra(reference.ln_median, reference.tau, reference.phi))
     np.testing.assert_allclose(table["ratio_to_bssa14"], 1.0, rtol=1e-12)
-    np.testing.assert_allclose(table["bias"], table["bssa14_bias"], rtol=1e-12)
+    np.testing.assert_allclose(table["event_bias"], table["bssa14_event_bias"], rtol=1e-12)
     assert "1.000 of BSSA14's" in summary_line(table, "all")
 
 
@@ -87,7 +90,7 @@ def test_an_event_has_no_part_in_its_own_prediction(records, found):
     event = records.event == 0
     changed = dataclasses.replace(records, ln_sa=np.where(event[:, None], records.ln_sa + 3.0, records.ln_sa))
     again = cross_validate(changed, config, torch.device("cpu"))
-    for model in (OURS, OURS + KNOWN_SITES, BSSA14 + KNOWN_SITES, "plain MLP"):
+    for model in (OURS, OURS + KNOWN_SITES, CLASSICAL, BSSA14 + KNOWN_SITES, "plain MLP"):
         before, after = (each.predictions["event", model].ln_median for each in (found, again))
         np.testing.assert_array_equal(before[event], after[event])
         if model != BSSA14 + KNOWN_SITES:
@@ -96,7 +99,7 @@ def test_an_event_has_no_part_in_its_own_prediction(records, found):
 
 def test_table_results_and_text(source, found):
     table = found.table()
-    assert len(table) == 2 * 5 * 2 * 3
+    assert len(table) == 2 * 6 * 2 * 3
     results = results_of(table, source)
     ours = table[(table["split"] == "event") & (table["model"] == OURS)]
     np.testing.assert_allclose(results["headline"]["event"][OURS]["std"], headline(ours, "std"), rtol=1e-12)
@@ -115,7 +118,7 @@ def test_figures_show_every_model_and_say_that_data_are_synthetic(records, found
     assert {"BLiqNet", "plain MLP", "BSSA14", "BLiqNet (random split)"} <= names
     assert len(residuals_against(records, found.residual("event", OURS), OURS, False).axes) == 12
     spectra = Spectra(records.ln_sa.copy(), records.ln_sa, records.ln_sa)
-    figure = observed_predicted(records, spectra, summary_table(records, records.ln_sa), False)
+    figure = observed_predicted(records, spectra, summary_table(records, spectra), False)
     assert not figure.texts
 
 

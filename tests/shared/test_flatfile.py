@@ -157,6 +157,23 @@ def test_scenarios_keep_every_row_in_order_and_their_names(tmp_path):
     assert list(table.columns[: len(CANONICAL)]) == list(CANONICAL)
 
 
+def test_scenarios_keep_numbers_that_identify_a_row(tmp_path):
+    table = read_scenarios(
+        save(
+            scenarios().assign(case_id=[17, 18, 19], slope=0.1),
+            tmp_path / "s.csv",
+        )
+    )
+    assert list(table["case_id"]) == ["17", "18", "19"]
+    assert "slope" not in table
+
+
+def test_a_vertical_flatfile_is_asked_for_verticals(real_data):
+    folder = real_data / "nzsmd"
+    assert set(read_scenarios(folder / "NZdatabase_flatfile_PSA_05pc_vertical.csv")["component"].head(50)) == {"V"}
+    assert set(read_scenarios(folder / "NZdatabase_flatfile_PSA_05pc.csv")["component"].head(50)) == {"H"}
+
+
 def test_scenarios_take_rake_for_mechanism_and_their_own_component(tmp_path):
     table = scenarios(rake=[90, 10, -90], component=["V", "H", "V"], event_id=["x", "y", "z"])
     table = read_scenarios(save(table.drop(columns="mechanism"), tmp_path / "s.csv"))

@@ -226,7 +226,8 @@ def test_our_own_table_with_truth_columns_and_the_synthetic_flag(tmp_path):
     assert not any(column.startswith("truth_") for column in flatfile.table)
     assert list(flatfile.table["component"]) == ["H", "V", "H"]
     assert list(flatfile.table["station_id"]) == ["007", "8", "007"]
-    assert not load(canonical(synthetic=[1, 1, 0]), tmp_path).synthetic
+    assert load(canonical(synthetic=[1, 1, 0]), tmp_path).synthetic  # one made-up row makes a figure synthetic
+    assert not load(canonical(synthetic=[0, 0, 0]), tmp_path).synthetic
     table.to_parquet(tmp_path / "own.parquet")
     pd.testing.assert_frame_equal(read_flatfile(tmp_path / "own.parquet", cache=None).table, flatfile.table)
 

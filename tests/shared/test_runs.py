@@ -133,11 +133,6 @@ def test_figure_is_saved(tmp_path, suffix, magic):
     assert (tmp_path / "figures" / f"fit{suffix}").read_bytes().startswith(magic)
 
 
-def test_sha256(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2
-    assert runs.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
 def test_output_file_is_refused_early(tmp_path):
     (tmp_path / "file").touch()
     runs.check_output_file(tmp_path / "file")
