@@ -30,7 +30,9 @@ def main(config: EvaluateConfig) -> None:
     runs.write_table(run.path / "evaluation.csv", table)
     runs.write_figure(run.figures / "against_period.png", figures.spread_against_period(table, source.synthetic))
     for split in SPLITS:
-        figure = figures.residuals_against(records, found.residual(split, OURS), f"{OURS}, {split}", source.synthetic)
+        figure = figures.residuals_against(
+            records, found.residual(split, OURS), f"{OURS}, {SPLITS[split]}", source.synthetic
+        )
         runs.write_figure(run.figures / f"residuals_{split}.png", figure)
     run.finish(results_of(table, source))
     print(results_text(table))

@@ -16,13 +16,14 @@ def loss_curves(metrics: pd.DataFrame, synthetic: bool) -> Figure:
     """Training and validation loss against the epoch, means of the members."""
     figure, axes = new_figure(size=(5.5, 3.6))
     axis = axes[0, 0]
-    axis.plot(metrics["epoch"], metrics["train_loss"], color=COLOURS[0], label="training events")
-    axis.plot(metrics["epoch"], metrics["validation_loss"], color=COLOURS[1], label="validation events")
+    axis.plot(metrics["epoch"], metrics["train_loss"], ".-", color=COLOURS[0], label="training events")
+    axis.plot(metrics["epoch"], metrics["validation_loss"], ".-", color=COLOURS[1], label="validation events")
     axis.plot(
         metrics["epoch"], metrics["best_validation_loss"], "--", color=COLOURS[1], label="best of every member so far"
     )
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("epoch")
-    axis.set_ylabel("loss per spectral value")
+    axis.set_ylabel("misfit per spectral value, mean of the members")
     axis.legend(frameon=False)
     return mark_synthetic(figure, synthetic)
 
@@ -42,25 +43,28 @@ def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, 
     periods = periods_of(records.columns)
     shown = shown_positions(periods)
     figure, axes = new_figure(2, (len(shown) + 1) // 2, size=(2.9, 2.9))
-    vertical = (records.table["component"] == "V").to_numpy()
+    component = records.table["component"].to_numpy()
     for axis, p in zip(axes.flat, shown, strict=False):
-        for rows, colour, name in ((~vertical, COLOURS[0], "H"), (vertical, COLOURS[1], "V")):
+        for name, colour in (("V", COLOURS[1]), ("H", COLOURS[0])):
+            rows = component == name
             if rows.any():
                 points = np.exp(spectra.ln_median[rows, p]), np.exp(records.ln_sa[rows, p])
                 axis.loglog(*points, ".", color=colour, markersize=2, alpha=0.4, label=name, rasterized=True)
-        low, high = axis.get_xlim()[0], axis.get_ylim()[1]
-        axis.plot([low, high], [low, high], color="0.2", linewidth=0.8)
-        column = records.columns[p]
-        values = table.loc[(table["column"] == column)]
-        text = "\n".join(f"{row.component}: σ {row['std']:.2f}, R² {row.r2:.2f}" for _, row in values.iterrows())
-        axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", fontsize=7)
-        axis.set_title(period_name(column, periods[p]))
+        limits = (min(axis.get_xlim()[0], axis.get_ylim()[0]), max(axis.get_xlim()[1], axis.get_ylim()[1]))
+        axis.plot(limits, limits, color="0.2", linewidth=0.8)
+        axis.set(xlim=limits, ylim=limits, aspect="equal", title=period_name(records.columns[p], periods[p]))
+        values = table[table["column"] == records.columns[p]]
+        lines = [
+            f"{row.component}: {row.n} records, std {row['std']:.2f}, R² {row.r2:.2f}" for _, row in values.iterrows()
+        ]
+        axis.text(0.03, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=6.5)
         axis.set_xlabel("predicted Sa (g)")
         axis.set_ylabel("observed Sa (g)")
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)
-    if vertical.any():
+    if len(np.unique(component)) > 1:
         axes[0, 0].legend(loc="lower right", markerscale=4, frameon=False)
+    figure.suptitle("Test events, which training has not seen; std of ln(observed / predicted)", fontsize=9)
     return mark_synthetic(figure, synthetic)
 
 
@@ -95,7 +99,10 @@ def spread_against_period(table: pd.DataFrame, synthetic: bool) -> Figure:
 
 
 def residuals_against(records: Records, residual: np.ndarray, model: str, synthetic: bool) -> Figure:
-    """Residuals (N, P) of one model against magnitude, distance, Vs30 and depth, at three periods."""
+    """Residuals (N, P) of one model against magnitude, distance, Vs30 and depth, at three periods.
+
+    Dots are records; lines join their means in bins, with standard errors.
+    """
     periods = periods_of(records.columns)
     rows = sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in (0.0, 0.2, 1.0)})
     figure, axes = new_figure(len(rows), 4, size=(3.2, 2.5))
@@ -103,7 +110,10 @@ def residuals_against(records: Records, residual: np.ndarray, model: str, synthe
         for axis, quantity in zip(line, ("mag", "rjb", "vs30", "hypo_depth"), strict=True):
             residual_scatter(axis, records.table[quantity].to_numpy(float), residual[:, p], quantity, color=COLOURS[0])
             axis.set_ylabel("ln(observed / predicted)" if axis is line[0] else "")
-        line[0].set_title(f"{model}, {period_name(records.columns[p], periods[p])}", loc="left")
+        line[0].set_title(period_name(records.columns[p], periods[p]), loc="left")
+    figure.suptitle(
+        f"{model}: out-of-fold residuals of records, and their means in bins with standard errors", fontsize=9
+    )
     return mark_synthetic(figure, synthetic)
 
 

@@ -17,7 +17,9 @@ def main(config: PredictConfig) -> None:
     """Predict median response spectra (g) and their aleatory spread (ln units) for every row of a table."""
     runs.check_output_file(config.output, config.input)
     device = choose_device(config.device, config.threads)
-    model = TrainedModel.load(runs.find_run("bliqnet", config.run).path / CHECKPOINT, device)
+    run = runs.find_run("bliqnet", config.run)
+    model = TrainedModel.load(run.path / CHECKPOINT, device)
+    print(f"model: {run.path}, trained on {model.provenance['data']['format']}")
     scenarios = read_scenarios(config.input)
     for line in model.outside(scenarios):
         print(f"warning: {line}", file=sys.stderr)
@@ -27,6 +29,8 @@ def main(config: PredictConfig) -> None:
     spectra = model.predict(scenarios, config.batch, config.known_sites)
 
     runs.write_table(config.output, prediction_table(scenarios, model, spectra))
+    if config.known_sites:
+        print(f"{model.site_terms.known(scenarios).sum()} of {len(scenarios)} rows have a site term")
     print(f"{len(scenarios)} rows, {len(model.columns)} periods: {config.output}")
 
 

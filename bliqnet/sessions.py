@@ -51,7 +51,7 @@ def _saved_config(file: Path) -> TrainConfig:
         saved["data"], saved["periods"] = tuple(map(Path, saved["data"])), tuple(saved["periods"])
         saved["output"] = saved["output"] and Path(saved["output"])
         return TrainConfig(**saved)
-    except (ValueError, TypeError, KeyError, InputError):
+    except (ValueError, TypeError, KeyError):
         raise InputError(f"{file}: not the options of a training of this version; start a new run") from None
 
 
@@ -74,6 +74,7 @@ def train_to_the_end(
     """
     run, provenance = _open(training, source, config)
     run.keep_metrics_until(training.epoch)
+    print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
     saved_at = time.monotonic()
     with tqdm(total=config.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
         while not training.finished:
@@ -85,6 +86,7 @@ def train_to_the_end(
                 save_checkpoint(run.path / STATE, KIND, training.state_dict())
                 saved_at = time.monotonic()
     save_checkpoint(run.path / STATE, KIND, training.state_dict())
+    print("spread and site terms from the held-out events ...")
     model = TrainedModel.of(training, records, provenance)
     model.save(run.path / CHECKPOINT)
     return run, model

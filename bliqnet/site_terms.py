@@ -55,7 +55,7 @@ class SiteTerms:
 
         There phi² loses phi_s2s² and gains the term's own squared error; it keeps at least a quarter.
         """
-        position = pd.Index(self.sites).get_indexer(site_of(table))
+        position = self._position(table)
         known = position >= 0
         chosen = position[known]
         ln_median, phi = ln_median.copy(), phi.copy()
@@ -63,6 +63,13 @@ class SiteTerms:
         within = np.maximum(phi[known] ** 2 - self.phi_s2s.numpy()[chosen] ** 2, 0.25 * phi[known] ** 2)
         phi[known] = np.sqrt(within + self.errors.numpy()[chosen] ** 2)
         return ln_median, phi, known
+
+    def known(self, table: pd.DataFrame) -> np.ndarray:
+        """Whether each row's site has a term, (N,)."""
+        return self._position(table) >= 0
+
+    def _position(self, table: pd.DataFrame) -> np.ndarray:
+        return pd.Index(self.sites).get_indexer(site_of(table))
 
 
 def site_of(table: pd.DataFrame) -> np.ndarray:

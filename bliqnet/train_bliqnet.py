@@ -3,6 +3,8 @@
 python bliqnet/train_bliqnet.py --data data/nga_west2.csv
 """
 
+import sys
+
 from bliqnet import data, figures
 from bliqnet.config import TrainConfig
 from bliqnet.evaluation import summary_line, summary_table
@@ -38,7 +40,9 @@ def main(config: TrainConfig) -> None:
         runs.write_figure(run.figures / "observed_predicted.png", figure)
         print(summary_line(table, "test events"))
     run.finish(results)
-    print(f"run folder: {run.path}")
+    if source.synthetic:
+        print("warning: trained on synthetic data; give your records with --data", file=sys.stderr)
+    print(f"done: {run.path}")
 
 
 if __name__ == "__main__":

@@ -131,6 +131,8 @@ class Training:
             sums += torch.tensor([float(misfit.detach().mean()) * len(rows), len(rows)])
         self.epoch += 1
         validation = self._validate()
+        if not torch.isfinite(sums).all() or not torch.isfinite(validation).all():
+            raise InputError(f"training diverged in epoch {self.epoch}; start again with a lower --learning-rate")
         return {
             "epoch": self.epoch,
             "train_loss": float(sums[0] / sums[1]),

@@ -155,7 +155,12 @@ def _unique_within_component(table: pd.DataFrame) -> pd.Series:
 
 
 def _notes(table: pd.DataFrame, mixed: bool) -> list[str]:
-    notes = ["ids carry the name of their database"] if mixed else []
+    notes = []
+    if mixed:
+        notes.append("ids carry the name of their database: an earthquake that is in two of them counts as two")
+    deep = table["tectonic"].isin(["slab", "interface"]).sum()
+    if deep:
+        notes.append(f"{deep:,} of {len(table):,} rows are of slab or interface events, not crustal")
     columns = period_columns(table)
     empty = [column for column in columns if table[column].isna().all()]
     if empty:

@@ -61,7 +61,7 @@ def mark_synthetic(figure: Figure, synthetic: bool) -> Figure:
     """Say on the figure's face that its data are synthetic."""
     if synthetic:
         figure.text(
-            0.995, 0.005, "SYNTHETIC DATA", ha="right", va="bottom", color=COLOURS[1], fontsize=8, fontweight="bold"
+            0.995, 0.995, "SYNTHETIC DATA", ha="right", va="top", color=COLOURS[1], fontsize=8, fontweight="bold"
         )
     return figure
 

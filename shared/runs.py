@@ -228,6 +228,8 @@ def find_run(project: str, run: str) -> Run:
         raise InputError(
             f"{run}: is not a run folder, it holds no config.json; name a folder such as {ROOT}/{project}/..."
         )
+    if not (Path(run) / "results.json").is_file():
+        raise InputError(f"{run}: this run is not complete; if it was interrupted, go on with --resume {run}")
     return Run(Path(run))
 
 

@@ -30,6 +30,7 @@ FOREIGN = (
     r"git clone https://\S+( \S+)?",
     r"cd \S+",
     r"mkdir -p \S+",
+    r"source \.venv/bin/activate",
     r"rm -rf (\.venv|runs/cache)",
     r"conda env create -f environment\.yml",
     r"conda activate ground-motion-learning",

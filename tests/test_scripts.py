@@ -179,6 +179,12 @@ def test_evaluation_compares_models_on_the_same_rows(flatfile: Path, table: pd.D
     assert "event-grouped" in done.stdout
 
 
+def test_a_training_that_diverges_says_so(flatfile: Path, tmp_path: Path):
+    done = run(TRAIN, "--data", flatfile, *TINY, "--learning-rate", "1e30", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "lower --learning-rate" in done.stderr
+
+
 # --- killed and resumed ---
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
@@ -231,7 +237,7 @@ def test_resuming_refuses_other_data_and_other_options(flatfile: Path, tmp_path:
     own.write_text(own.read_text(encoding="utf-8").replace("\n", "\n", 1).rsplit("\n", 2)[0] + "\n", encoding="utf-8")
     refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="the data have changed")
     (tmp_path / "run" / "config.json").write_text("{", encoding="utf-8")
-    refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="config.json: not the options")
+    refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="config.json: not the file")
     refuse(TRAIN, "--resume", "nowhere", cwd=tmp_path, said="nowhere")
 
 
@@ -317,6 +323,8 @@ def test_prediction_without_a_run_or_with_a_spoiled_checkpoint(flatfile: Path, t
     whole = (trained / "runs" / "bliqnet" / "latest" / "best_liquid_model.pth").read_bytes()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}", encoding="utf-8")
+    refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="not complete")
+    (tmp_path / "run" / "results.json").write_text("{}", encoding="utf-8")
     refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="no such checkpoint")
     for content in (whole[: len(whole) // 2], b"", b"hello"):
         (tmp_path / "run" / "best_liquid_model.pth").write_bytes(content)
