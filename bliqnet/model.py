@@ -114,12 +114,19 @@ class LiquidLayer(nn.Module):
         """What ``odeint(method="rk4")`` returns (Kutta's 3/8 rule), with less bookkeeping: 1.7 times faster."""
         h, dt = torch.zeros_like(drive), 1.0 / self.shape.steps
         for _ in range(self.shape.steps):
-            k1 = self.rate(h, drive)
-            k2 = self.rate(torch.add(h, k1, alpha=dt / 3.0), drive)
-            k3 = self.rate(torch.add(h, k2 - k1 / 3.0, alpha=dt), drive)
-            k4 = self.rate(torch.add(h, k1 - k2 + k3, alpha=dt), drive)
-            h = torch.add(h, torch.add(k1 + k4, k2 + k3, alpha=3.0), alpha=dt / 8.0)
+            k1 = self._rate_in_place(h, drive)
+            k2 = self._rate_in_place(torch.add(h, k1, alpha=dt / 3.0), drive)
+            k3 = self._rate_in_place((k2 - k1 / 3.0).mul_(dt).add_(h), drive)
+            k4 = self._rate_in_place((k1 - k2).add_(k3).mul_(dt).add_(h), drive)
+            h = torch.add(h, k2.add_(k3).mul_(3.0).add_(k1).add_(k4), alpha=dt / 8.0)
         return h
+
+    def _rate_in_place(self, h: Tensor, drive: Tensor) -> Tensor:
+        """``rate``, its intermediate results written over each other, which a gradient would forbid."""
+        if self.shape.dynamics == "linear":
+            return self.rate(h, drive)
+        gate = torch.baddbmm(drive, h, self.recurrent.weight).sigmoid_()
+        return torch.sub(self.target, h).mul_(gate).addcmul_(h, self.ln_rate.exp(), value=-1.0)
 
     def _augmented(self, t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         h, drive = state

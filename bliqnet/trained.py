@@ -79,7 +79,7 @@ class TrainedModel:
         return bool(self.provenance["data"]["synthetic"])
 
     @torch.no_grad()
-    def predict(self, table: pd.DataFrame, batch: int = 1024, known_sites: bool = False) -> Spectra:
+    def predict(self, table: pd.DataFrame, batch: int = 256, known_sites: bool = False) -> Spectra:
         """Median spectra and their spread for rows of canonical columns, ``batch`` rows at a time.
 
         With ``known_sites``, a row whose ``station_id`` was among the training records gets its site term.
