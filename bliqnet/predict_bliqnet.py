@@ -16,7 +16,7 @@ from shared.torch_tools import choose_device
 def main(config: PredictConfig) -> None:
     """Predict median response spectra (g) and their aleatory spread (ln units) for every row of a table."""
     runs.check_output_file(config.output, config.input)
-    device = choose_device(config.device, config.threads)
+    device = choose_device(config.device, threads=1)
     run = runs.find_run("bliqnet", config.run)
     model = TrainedModel.load(run.path / CHECKPOINT, device)
     print(f"model: {run.path}, trained on {model.provenance['data']['format']}")
@@ -26,7 +26,7 @@ def main(config: PredictConfig) -> None:
     if model.synthetic:
         print("warning: this model was trained on synthetic data", file=sys.stderr)
 
-    spectra = model.predict(scenarios, config.batch, config.known_sites)
+    spectra = model.predict(scenarios, known_sites=config.known_sites, batch=config.batch, threads=config.threads)
 
     runs.write_table(config.output, prediction_table(scenarios, model, spectra))
     if config.known_sites:
