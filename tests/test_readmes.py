@@ -185,7 +185,11 @@ def wrong_with_script(script: str, words: list[str]) -> str | None:
 @functools.cache
 def config_of(script: str) -> type:
     """The dataclass that is the command line of a script: what its ``main`` takes."""
-    main = runpy.run_path(str(ROOT / script), run_name="a_page_names_it")["main"]
+    sys.path.insert(0, str((ROOT / script).parent))  # as Python does for a script
+    try:
+        main = runpy.run_path(str(ROOT / script), run_name="a_page_names_it")["main"]
+    finally:
+        sys.path.pop(0)
     hints = typing.get_type_hints(main)
     return next(kind for name, kind in hints.items() if name != "return")
 
