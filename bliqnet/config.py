@@ -61,23 +61,15 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class TrainConfig(Recipe):
-    """Options of ``train_bliqnet.py``."""
+class FitConfig(Recipe):
+    """What the commands that train have in common."""
 
     data: tuple[Path, ...] = ()
     """Flatfile, or several (horizontal and vertical); none: the embedded synthetic default."""
     periods: tuple[float, ...] = ()
     """Periods to model (s; 0 is PGA); none: all that the file has."""
-    output: Path | None = None
-    """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>."""
-    resume: Path | None = None
-    """Run folder of an interrupted training to go on with; its options are kept, others given here are refused."""
-    checkpoint_every: float = 3.0
-    """Seconds between savings of the state that --resume goes on from."""
-    test_share: float = 0.2
-    """Share of the events that training never sees, to report on; 0 trains on all."""
     seed: int = 0
-    """Seed of the split, the weights, the order of batches and the synthetic data."""
+    """Seed of the splits, the weights, the order of batches and the synthetic data."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 1
@@ -86,8 +78,27 @@ class TrainConfig(Recipe):
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         super().__post_init__()
-        refuse_negative_seed(self.seed)
         refuse_below_one(self, "threads")
+        if self.seed < 0:
+            raise InputError(f"--seed: must not be negative, but is {self.seed}")
+
+
+@dataclass(frozen=True)
+class TrainConfig(FitConfig):
+    """Options of ``train_bliqnet.py``."""
+
+    output: Path | None = None
+    """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>."""
+    resume: Path | None = None
+    """Run folder of an interrupted training to go on with; its options are kept, others given here are refused."""
+    checkpoint_every: float = 3.0
+    """Seconds between savings of the state that --resume goes on from."""
+    test_share: float = 0.2
+    """Share of the events that training never sees, to report on; 0 trains on all."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
         if not 0 <= self.test_share < 0.9:
             raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
 
@@ -117,29 +128,13 @@ class PredictConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(Recipe):
+class EvaluateConfig(FitConfig):
     """Options of ``evaluate_bliqnet.py``."""
 
-    data: tuple[Path, ...] = ()
-    """Flatfile, or several (horizontal and vertical); none: the embedded synthetic default."""
-    periods: tuple[float, ...] = ()
-    """Periods to model (s; 0 is PGA); none: all that the file has."""
     folds: int = 5
     """Folds of the cross-validation."""
     output: Path | None = None
     """Run folder, new or empty; by default runs/bliqnet-evaluation/<UTC time>-seed<seed>."""
-    seed: int = 0
-    """Seed of the folds, the weights and the synthetic data."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto is cuda where there is a GPU."""
-    threads: int = 1
-    """Threads of torch on the CPU; the networks are small, and one was the fastest on two cores."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        refuse_negative_seed(self.seed)
-        refuse_below_one(self, "threads")
 
 
 def refuse_below_one(config: Any, *names: str) -> None:
@@ -147,9 +142,3 @@ def refuse_below_one(config: Any, *names: str) -> None:
     for name in names:
         if getattr(config, name) < 1:
             raise InputError(f"--{name}: must be at least 1, not {getattr(config, name)}")
-
-
-def refuse_negative_seed(seed: int) -> None:
-    """Random generators take no negative seed."""
-    if seed < 0:
-        raise InputError(f"--seed: must not be negative, but is {seed}")

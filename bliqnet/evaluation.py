@@ -34,22 +34,12 @@ class CrossValidation:
 
     def table(self) -> pd.DataFrame:
         """One row per split, model, component and period: :func:`residual_statistics`, beside BSSA14's."""
-        components = self.records.table["component"].to_numpy()
         parts = []
         for (split, model), spectra in self.predictions.items():
-            for component in np.unique(components):
-                rows = components == component
-                part = residual_statistics(
-                    self.residual(split, model)[rows],
-                    self.records,
-                    rows,
-                    reference=self.residual(split, BSSA14)[rows],
-                    sigma=spectra.sigma[rows],
-                )
-                part.insert(0, "split", split)
-                part.insert(1, "model", model)
-                part.insert(2, "component", component)
-                parts.append(part)
+            part = _by_component(self.records, spectra, self.predictions[split, BSSA14].ln_median)
+            part.insert(0, "split", split)
+            part.insert(1, "model", model)
+            parts.append(part)
         return pd.concat(parts, ignore_index=True)
 
 
@@ -131,8 +121,11 @@ def _store(spectra: Spectra, rows: np.ndarray, part: Spectra) -> None:
 
 def summary_table(records: Records, spectra: Spectra) -> pd.DataFrame:
     """One row per component and period with :func:`residual_statistics` of predictions, beside BSSA14's."""
-    reference = reference_gmm.reference_median(records.table, records.columns)
-    ours, theirs = records.ln_sa - spectra.ln_median, records.ln_sa - reference.ln_median
+    return _by_component(records, spectra, reference_gmm.reference_median(records.table, records.columns).ln_median)
+
+
+def _by_component(records: Records, spectra: Spectra, reference: np.ndarray) -> pd.DataFrame:
+    ours, theirs = records.ln_sa - spectra.ln_median, records.ln_sa - reference
     components, parts = records.table["component"].to_numpy(), []
     for component in np.unique(components):
         rows = components == component
