@@ -4,36 +4,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from flatfile_samples import canonical, load, save
 
 from shared.command import InputError
 from shared.flatfile import ln_sa, period_columns, read_flatfile, read_scenarios
 from shared.flatfile_formats import CANONICAL
-
-
-def canonical(**changes) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "event_id": ["a", "a", "b"],
-            "station_id": ["007", "8", "007"],
-            "mag": [5.0, 5.0, 6.0],
-            "rake": [0.0, 0.0, -90.0],
-            "hypo_depth": [5.0, 5.0, 9.0],
-            "rjb": [1.0, 20.0, 30.0],
-            "vs30": [400.0, 500.0, 600.0],
-            "PGA": [0.1, 0.2, 0.3],
-            "SA(1.000)": [0.01, 0.02, 0.03],
-        }
-    )
-    return table.assign(**changes)
-
-
-def save(table: pd.DataFrame, path: Path, **options) -> Path:
-    table.to_csv(path, index=False, **options)
-    return path
-
-
-def load(table: pd.DataFrame, folder: Path, name: str = "file.csv", **options):
-    return read_flatfile(save(table, folder / name, **options), cache=None)
 
 
 def reasons(flatfile) -> dict[int, str]:
