@@ -1,20 +1,22 @@
 """Published ground-motion models through pygmm: what a learnt model is compared with, and what synthetic data obey.
 
-pygmm evaluates one scenario at a time. Its own equations broadcast, though, as long as the quantities it branches on
-(magnitude, style of faulting, Vs30) are scalars. So they are called with arrays, once for each magnitude and once for
-each Vs30 of the table: 24,000 records take well under a second, and the numbers are those of the scalar calls. Models
-are constructed with a scenario inside their limits, because pygmm warns of each value outside them when constructed;
-records outside the limits are extrapolations of the published equations.
+pygmm evaluates one scenario at a time. The equations of BSSA14 and of the V/H ratio broadcast, though, as long as the
+quantities they branch on (magnitude, style of faulting, Vs30) are scalars: they are called with arrays, once for each
+magnitude and once for each Vs30 of the table. Those of the other models are in `shared/nga_west2.py`, with pygmm's
+coefficients. 24,000 records and 24 periods take about a second a model, so that nothing is cached, and the numbers are
+those of the scalar calls. pygmm's checks are passed by; records outside a model's limits are extrapolations of the
+published equations.
 """
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from shared import nga_west2
 from shared.command import InputError
 from shared.flatfile_formats import periods_of
 
@@ -30,6 +32,15 @@ PYGMM_MECHANISM = {"SS": "SS", "NM": "NS", "RV": "RS", "U": "U"}
 # The smallest magnitude in the data of Gülerce and Abrahamson (2011). Holding the ratio below it agrees better with
 # 591 recordings of M < 4.5 in New Zealand (NZSMD) than extrapolating, at each of 0.05, 0.1, 0.2, 0.5, 1 and 3 s.
 GA11_LOWEST_MAG = 5.0
+POSSIBLE = dict.fromkeys(("rjb", "rrup", "width", "z1pt0", "z2pt5"), (0.0, np.inf))
+POSSIBLE |= {"vs30": (1.0, np.inf), "dip": (0.0, 90.0), "ztor": (-10.0, 800.0), "hypo_depth": (-10.0, 800.0)}
+BASIN_FROM = 0.65  # s; at longer periods BSSA14 knows basins
+
+# What Kaklamanos, Baise and Boore (2011, Earthquake Spectra 27(4)) advise for an unknown rupture, by style of faulting:
+# the dip in degrees, and ln10 of the width in km as a + b M (Wells and Coppersmith 1994)
+USUAL_DIP = {"SS": 90.0, "NS": 50.0, "RS": 40.0, "U": 90.0}
+USUAL_WIDTH = {"SS": (-0.76, 0.27), "NS": (-1.14, 0.35), "RS": (-1.61, 0.41), "U": (-1.01, 0.32)}
+HYPOCENTRE_DOWN_DIP = 0.6  # of the width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +63,9 @@ def bssa14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global
     Parameters
     ----------
     table
-        N rows with ``mag``, ``mechanism``, ``rjb`` (km) and ``vs30`` (m/s). The basin depth is taken as unknown, which
-        is the model's own default (its mean depth for the Vs30).
+        N rows with ``mag``, ``mechanism``, ``rjb`` (km), ``vs30`` (m/s) and, if known, ``z1pt0``, the depth to a
+        shear-wave velocity of 1 km/s, in m as OpenQuake has it. Where it is unknown, it is Chiou and Youngs' (2014)
+        mean depth for the Vs30, the model's own default.
     columns
         P spectra, ``"PGA"`` or ``"SA(0.200)"``. Between the model's periods the log median, tau and phi are linear in
         log period.
@@ -83,9 +95,90 @@ def bssa14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global
     pga_rock = np.exp(ln_response[:, [model.INDEX_PGA]])
     for (site_vs30,), rows in _groups(vs30):
         ln_response[rows] += model.calc_site_term(pga_rock[rows], site_vs30, depth_1_0=None)
+    ln_response += _bssa14_basin(_optional(table, "z1pt0")[complete] / 1000.0, vs30, region)
     _, tau, phi = _with(model, {"mag": mag[:, None], "dist_jb": rjb, "v_s30": vs30[:, None]})._calc_ln_std()
 
     return Prediction(*(neighbours.interpolate(values, complete) for values in (ln_response, tau, phi)))
+
+
+def _bssa14_basin(depth: np.ndarray, vs30: np.ndarray, region: Region) -> np.ndarray:
+    """The basin term (N, Q) for ``depth`` in km, 0 where it is NaN (eqs. 9 to 11)."""
+    c = BooreStewartSeyhanAtkinson2014.COEFF
+    excess = np.nan_to_num(depth - nga_west2.CY14.calc_depth_1_0(vs30, region))
+    return np.where(c.period >= BASIN_FROM, np.minimum(c.f_6 * excess[:, None], c.f_7), 0.0)
+
+
+def ask14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """Abrahamson, Silva and Kamai (2014), Earthquake Spectra 30(3), for the horizontal component (RotD50).
+
+    Parameters
+    ----------
+    table
+        N rows with ``mag``, ``mechanism``, ``rjb`` (km) and ``vs30`` (m/s), needed as in `bssa14`, and what is known
+        of ``rrup``, ``hypo_depth``, ``ztor``, ``width`` (km), ``dip`` (degrees), ``rx`` (km, positive on the side the
+        fault dips to), ``z1pt0`` (m) and ``z2pt5`` (km); NaN, or no such column, means unknown. Unknown are then taken:
+        an unknown style of faulting as strike-slip, the models' base case; dip 90, 50 or 40 degrees for strike-slip,
+        normal or reverse, and ztor max(hypo_depth - 0.6 width sin dip, 0) with the width of Wells and Coppersmith
+        (1994) (Kaklamanos et al. 2011); rrup sqrt(rjb² + ztor²), exact on the foot wall; rx as the foot wall; ztor of
+        an event without hypocentral depth, width and basin depths as the model itself estimates them.
+    columns, region
+        As in `bssa14`, from 0.01 to 10 s; a region that the model does not know counts as ``"global"``.
+
+    Raises
+    ------
+    InputError
+        As in `bssa14`.
+    """
+    return _on_table(nga_west2.ASK14, nga_west2.ask14, table, columns, region)
+
+
+def cb14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """Campbell and Bozorgnia (2014), Earthquake Spectra 30(3), for the horizontal component (RotD50); see `ask14`."""
+    return _on_table(nga_west2.CB14, nga_west2.cb14, table, columns, region)
+
+
+def cy14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """Chiou and Youngs (2014), Earthquake Spectra 30(3), for the horizontal component (RotD50); see `ask14`."""
+    return _on_table(nga_west2.CY14, nga_west2.cy14, table, columns, region)
+
+
+def _on_table(
+    model: type[Model], equations: Callable, table: pd.DataFrame, columns: Sequence[str], region: Region
+) -> Prediction:
+    neighbours = _neighbours(model, columns)
+    scenarios, complete = _scenarios(table)
+    return Prediction(*(neighbours.interpolate(values, complete) for values in equations(scenarios, region)))
+
+
+PUBLISHED = {"BSSA14": bssa14, "ASK14": ask14, "CB14": cb14, "CY14": cy14}
+
+
+def published(name: str, table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """The model ``name`` of `PUBLISHED` for horizontal rows, times the V/H ratio of `vh_ratio` for vertical rows.
+
+    These are models of the horizontal component; their tau and phi stand for both here. Besides the columns of the
+    model, ``table`` has ``component``, and ``rrup`` where there are vertical rows.
+
+    Raises
+    ------
+    InputError
+        As in `bssa14`, no such model, or ``component`` holds something else than H and V.
+    """
+    if name not in PUBLISHED:
+        raise InputError(f"model {name}: unknown; the published models are {', '.join(PUBLISHED)}")
+    component = _column(table, "component").to_numpy()
+    if not np.isin(component, ["H", "V"]).all():
+        raise InputError("column component: H or V is needed in every row; correct or drop the others")
+    horizontal = PUBLISHED[name](table, columns, region)
+    ln_median, vertical = horizontal.ln_median.copy(), component == "V"
+    if vertical.any():
+        ln_median[vertical] += vh_ratio(table[vertical], columns)
+    return dataclasses.replace(horizontal, ln_median=ln_median)
+
+
+def reference_median(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
+    """`published` BSSA14: what everything here is compared with first."""
+    return published("BSSA14", table, columns, region)
 
 
 def vh_ratio(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -122,26 +215,6 @@ def vh_ratio(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return neighbours.interpolate(ln_ratio, complete)
 
 
-def reference_median(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
-    """BSSA14 for horizontal rows, BSSA14 times the V/H ratio of `vh_ratio` for vertical rows.
-
-    BSSA14 is a model of the horizontal component; its tau and phi stand for both here.
-
-    Raises
-    ------
-    InputError
-        As in `bssa14`, or ``component`` holds something else than H and V.
-    """
-    component = _column(table, "component").to_numpy()
-    if not np.isin(component, ["H", "V"]).all():
-        raise InputError("column component: H or V is needed in every row; correct or drop the others")
-    horizontal = bssa14(table, columns, region)
-    ln_median, vertical = horizontal.ln_median.copy(), component == "V"
-    if vertical.any():
-        ln_median[vertical] += vh_ratio(table[vertical], columns)
-    return dataclasses.replace(horizontal, ln_median=ln_median)
-
-
 def baker_jayaram_2008(periods: np.ndarray) -> np.ndarray:
     """Correlation (P, P) of total residuals between periods in s (Baker and Jayaram 2008, Earthquake Spectra 24(1)).
 
@@ -171,13 +244,22 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _predictors(table: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:
     """The named columns as floats, and where all of them are present."""
-    values = [_column(table, name).to_numpy(dtype=float) for name in names]
-    for name, column in zip(names, values, strict=True):
-        lowest = {"rjb": 0.0, "rrup": 0.0, "vs30": 1.0}.get(name, -np.inf)
-        if (column < lowest).any() or np.isinf(column).any():
-            row = int(np.flatnonzero((column < lowest) | np.isinf(column))[0])
-            raise InputError(f"column {name}, row {row}: {column[row]:g} is impossible; mark a missing value by NaN")
+    values = [_possible(name, _column(table, name).to_numpy(dtype=float)) for name in names]
     return *values, np.isfinite(values).all(axis=0)
+
+
+def _optional(table: pd.DataFrame, name: str) -> np.ndarray:
+    """The named column as floats, NaN where it is absent."""
+    return _possible(name, table[name].to_numpy(dtype=float) if name in table else np.full(len(table), np.nan))
+
+
+def _possible(name: str, values: np.ndarray) -> np.ndarray:
+    low, high = POSSIBLE.get(name, (-np.inf, np.inf))
+    bad = (values < low) | (values > high) | np.isinf(values)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"column {name}, row {row}: {values[row]:g} is impossible; mark a missing value by NaN")
+    return values
 
 
 def _mechanisms(table: pd.DataFrame) -> np.ndarray:
@@ -188,6 +270,24 @@ def _mechanisms(table: pd.DataFrame) -> np.ndarray:
         found = table["mechanism"].iloc[row]
         raise InputError(f"column mechanism, row {row}: {found!r} is none of {', '.join(PYGMM_MECHANISM)}; use U")
     return names.to_numpy(dtype=object)
+
+
+def _scenarios(table: pd.DataFrame) -> tuple[nga_west2.Scenarios, np.ndarray]:
+    """The rows that have what a model cannot do without, with estimates of the rest; and which rows they are."""
+    mag, rjb, vs30, complete = _predictors(table, "mag", "rjb", "vs30")
+    style = _mechanisms(table)
+    names = ["rrup", "hypo_depth", "ztor", "dip", "rx", "width", "z1pt0", "z2pt5"]
+    rrup, hypo_depth, ztor, dip, rx, width, z1pt0, z2pt5 = (_optional(table, name) for name in names)
+    usual = np.array([(USUAL_DIP[name], *USUAL_WIDTH[name]) for name in style]).reshape(-1, 3)
+    dip = np.where(np.isnan(dip), usual[:, 0], np.maximum(dip, 1.0))
+    usual_width = np.where(np.isnan(width), 10 ** (usual[:, 1] + usual[:, 2] * mag), width)
+    above = HYPOCENTRE_DOWN_DIP * usual_width * np.sin(np.radians(dip))
+    ztor = np.where(np.isnan(ztor), np.maximum(hypo_depth - above, 0.0), ztor)  # NaN without hypocentral depth
+    reverse, normal = style == "RS", style == "NS"
+    top = np.where(np.isnan(ztor), nga_west2.mean_ztor(mag, reverse), ztor)
+    rrup = np.where(np.isnan(rrup), np.hypot(rjb, top), rrup)
+    columns = (mag, reverse, normal, rjb, rrup, vs30, dip, ztor, hypo_depth, rx, width, z1pt0 / 1000.0, z2pt5)
+    return nga_west2.Scenarios(*(values[complete, None] for values in columns)), complete
 
 
 class _Neighbours(NamedTuple):
