@@ -12,7 +12,7 @@ import torch
 
 from bliqnet.data import Records
 from shared.flatfile import UNKNOWN_STATION
-from shared.residuals import crossed_effects
+from shared.residuals import decompose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +37,12 @@ class SiteTerms:
         for component in sorted(table["component"].unique()):
             rows = usable & (table["component"] == component).to_numpy()
             if rows.any():
-                effects = crossed_effects(residual[rows], event[rows], site[rows])
+                effects = decompose(residual[rows], event[rows], site[rows])
                 sites += effects.sites
-                terms.append(effects.bias + effects.site_terms)
-                errors.append(effects.site_errors)
-                phi_s2s.append(np.broadcast_to(effects.phi_s2s, effects.site_terms.shape))
+                # what too few records cannot tell is NaN there: no term, and no spread between sites
+                terms.append(np.nan_to_num(effects.bias + effects.site_terms))
+                errors.append(np.nan_to_num(effects.site_errors))
+                phi_s2s.append(np.broadcast_to(np.nan_to_num(effects.phi_s2s), effects.site_terms.shape))
         none = np.zeros((0, residual.shape[1]))
         stacked = (
             torch.from_numpy(np.concatenate([none, *part]).astype(np.float32)) for part in (terms, errors, phi_s2s)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from shared.residuals import crossed_effects
+from shared.residuals import decompose
 
 
 def planted(n: int = 4000, events: int = 150, sites: int = 500, seed: int = 0):
@@ -21,7 +21,7 @@ def planted(n: int = 4000, events: int = 150, sites: int = 500, seed: int = 0):
 
 def test_planted_components_and_terms_are_recovered():
     y, event, site, (tau, phi_s2s, phi_ss), (_, site_terms) = planted()
-    found = crossed_effects(y, event, site)
+    found = decompose(y, event, site)
     np.testing.assert_allclose(found.tau, tau, rtol=0.2)  # 150 events: 6 % standard error
     np.testing.assert_allclose(found.phi_s2s, phi_s2s, rtol=0.12)
     np.testing.assert_allclose(found.phi_ss, phi_ss, rtol=0.04)
@@ -51,7 +51,7 @@ def test_components_maximise_a_dense_restricted_likelihood():
         method="Nelder-Mead",
         options={"xatol": 1e-7, "fatol": 1e-10, "maxiter": 4000},
     )
-    found = crossed_effects(y[:, None], event, site)
+    found = decompose(y[:, None], event, site)
     np.testing.assert_allclose([found.tau[0], found.phi_s2s[0], found.phi_ss[0]], np.exp(dense.x), rtol=2e-3)
 
     tau2, s2s2, ss2 = np.exp(2.0 * dense.x)
@@ -65,7 +65,7 @@ def test_components_maximise_a_dense_restricted_likelihood():
 def test_terms_that_are_not_there_are_found_to_be_nil():
     generator = np.random.default_rng(1)
     y = generator.normal(size=(2000, 1))
-    found = crossed_effects(y, generator.integers(0, 100, 2000), generator.integers(0, 200, 2000))
+    found = decompose(y, generator.integers(0, 100, 2000), generator.integers(0, 200, 2000))
     assert found.tau[0] < 0.1
     assert found.phi_s2s[0] < 0.15
     assert stats.norm.ppf(0.001) * 0.016 < found.phi_ss[0] - 1.0 < stats.norm.ppf(0.999) * 0.016
@@ -74,17 +74,19 @@ def test_terms_that_are_not_there_are_found_to_be_nil():
 def test_rows_may_come_in_any_order():
     y, event, site, _, _ = planted(n=600)
     shuffled = np.random.default_rng(5).permutation(len(y))
-    found, again = crossed_effects(y, event, site), crossed_effects(y[shuffled], event[shuffled], site[shuffled])
+    found, again = decompose(y, event, site), decompose(y[shuffled], event[shuffled], site[shuffled])
     np.testing.assert_allclose(again.site_terms, found.site_terms, atol=1e-4)
     assert again.sites == found.sites
 
 
-@pytest.mark.parametrize("n", [0, 1, 2])
-def test_a_period_with_hardly_a_record_has_no_terms(n):
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_a_period_with_hardly_a_record_is_nan_and_says_so(n):
     y = np.full((50, 2), np.nan)
     y[:, 0] = np.random.default_rng(0).normal(size=50)
     y[:n, 1] = 1.0
-    found = crossed_effects(y, np.arange(50) % 7, np.arange(50) % 11)
-    assert found.bias[1] == found.tau[1] == found.phi_s2s[1] == found.phi_ss[1] == 0.0
-    assert not found.site_terms[:, 1].any()
+    found = decompose(y, np.arange(50) % 7, np.arange(50) % 11)
+    assert found.problems == ["", f"{n} records, at least 4 are needed"]
+    assert list(found.converged) == [True, False]
+    for name in ("bias", "tau", "phi_s2s", "phi_ss", "phi", "sigma", "event_terms", "site_terms", "site_errors"):
+        assert np.isnan(getattr(found, name)[..., 1]).all(), name
     assert found.phi_ss[0] > 0.5

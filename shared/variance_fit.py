@@ -1,0 +1,185 @@
+"""Variances of a mixed model by (restricted) maximum likelihood, and their intervals by profile or bootstrap.
+
+The fit is Newton's method with the average information (Gilmour, Thompson and Cullis 1995, doi 10.2307/2533274), kept
+within bounds and made to descend. A profile interval of a quantity f is where f is least and largest among all
+parameters whose deviance exceeds the least one by no more than a chi-square quantile (Venzon and Moolgavkar 1988,
+doi 10.2307/2347496).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+from shared.mixed_model import MixedModel, Point
+
+LEAST_SHARE = 1e-8  # of the records' variance: the least phi_ss², and the least variance that is ln-linear in magnitude
+NEWTON_STEPS = 60
+DECREMENT = 1e-9  # of the deviance; the step that promises less is the last one
+NOISE = 1e-7  # of the deviance, by which a step may seem to fail
+PROFILE_STEPS = 40
+PROFILE_TOLERANCE = 1e-5  # of the deviance; it moves the end of a 95 % interval by 1e-6 of its half-width
+
+Quantity = Callable[[np.ndarray], tuple[float, np.ndarray]]  # theta (Q,) -> a variance and its gradient (Q,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Where the likelihood is largest, and whether the search for it came to its end."""
+
+    point: Point
+    lower: np.ndarray  # (Q,) bounds of the parameters
+    converged: bool
+
+
+def fit(model: MixedModel, start: np.ndarray | None = None, frozen: tuple[int, ...] = ()) -> Fit:
+    """Maximise the likelihood over the variances; parameters ``frozen`` stay at their lower bounds.
+
+    Raises ``numpy.linalg.LinAlgError`` where the equations cannot be solved.
+    """
+    begin, lower = _beginning(model)
+    theta = np.maximum(begin if start is None else start, lower)
+    held = np.zeros(len(theta), dtype=bool)
+    held[list(frozen)] = True
+    theta[held] = lower[held]
+    point = model.evaluate(theta)
+    for _ in range(NEWTON_STEPS):
+        step = _newton_step(model, point, lower, held)
+        promised = abs(step @ point.gradient)
+        for _ in range(25):
+            tried = model.evaluate(np.maximum(point.theta + step, lower))
+            if tried.deviance <= point.deviance + NOISE:
+                break
+            step = step / 3.0
+        else:
+            return Fit(point, lower, False)
+        point = tried
+        if promised < DECREMENT:
+            return Fit(point, lower, True)
+    return Fit(point, lower, False)
+
+
+def _beginning(model: MixedModel) -> tuple[np.ndarray, np.ndarray]:
+    """First guess and lower bounds of the parameters."""
+    coefficients = np.linalg.lstsq(model.x, model.y)[0]
+    total = np.mean((model.y - model.x @ coefficients) ** 2)
+    share = 1.0 / (len(model.components) + 1)
+    begin, lower = [], []
+    for name, component in model.components.items():
+        least = LEAST_SHARE * total if name == "record" or component.high is not None else 0.0
+        variance = total * (2.0 * share if name == "record" else share)
+        values = np.array([variance, least])
+        values = np.log(values) if component.high is not None else values
+        begin += [values[0]] * component.size
+        lower += [values[1]] * component.size
+    return np.array(begin), np.array(lower)
+
+
+def _newton_step(model: MixedModel, point: Point, lower: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Step to the least value of the quadratic model; what would leave its bounds stops there, the others go on."""
+    free = ~held & ~((point.theta <= lower) & (point.gradient > 0))
+    step = np.zeros(len(point.theta))
+    for _ in range(len(step)):
+        right = -(point.gradient + point.information @ np.where(free, 0.0, step))
+        step[free] = _solve(point.information[np.ix_(free, free)], right[free])
+        leaving = free & (point.theta + step < lower)
+        if not leaving.any():
+            break
+        step[leaving] = (lower - point.theta)[leaving]
+        free &= ~leaving
+    return _tempered(model, point.theta, step)
+
+
+def _tempered(model: MixedModel, theta: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """ln variances change by 2 at most, the records' variance to a tenth at the least."""
+    step = step.copy()
+    for name, where in model.slices().items():
+        if model.components[name].high is not None:
+            step[where] = np.clip(step[where], -2.0, 2.0)
+        elif name == "record":
+            step[where] = np.maximum(step[where], -0.9 * theta[where])
+    return step
+
+
+def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve with the information matrix, scaled, and a trace of ridge: its parameters may be all but confounded."""
+    scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    scaled = matrix / scale[:, None] / scale
+    return np.linalg.solve(scaled + 1e-12 * np.eye(len(scale)), right / scale) / scale
+
+
+# --- quantities ------------------------------------------------------------------------------------------------------
+def quantities(model: MixedModel) -> dict[str, Quantity]:
+    """The variances of which deviations are reported, as functions of the parameters, by name.
+
+    Where tau and phi_ss depend on magnitude they are root mean squares over the records, and ``tau_low``, ``tau_high``,
+    ``phi_ss_low``, ``phi_ss_high`` stand for the corners.
+    """
+    where, names = model.slices(), {"event": "tau", "site": "phi_s2s", "record": "phi_ss"}
+    found: dict[str, Quantity] = {names[part]: _sum_of(model, part) for part in where}
+    found["phi"] = _sum_of(model, *(part for part in where if part != "event"))
+    found["sigma"] = _sum_of(model, *where)
+    for part, component in model.components.items():
+        if component.high is not None:
+            for k, corner in enumerate(("low", "high")):
+                found[f"{names[part]}_{corner}"] = _exponential(where[part].start + k)
+    return found
+
+
+def _sum_of(model: MixedModel, *parts: str) -> Quantity:
+    where = model.slices()
+
+    def value(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        total, gradient = 0.0, np.zeros(len(theta))
+        for part in parts:
+            component, own = model.components[part], theta[where[part]]
+            share = np.ones(1) if component.high is None else model.record_share
+            total += float(share @ component.variance(own, len(share)))
+            gradient[where[part]] = [share @ dot for dot in component.derivatives(own, len(share))]
+        return total, gradient
+
+    return value
+
+
+def _exponential(position: int) -> Quantity:
+    def value(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        gradient = np.zeros(len(theta))
+        gradient[position] = np.exp(theta[position])
+        return float(gradient[position]), gradient
+
+    return value
+
+
+# --- profile ---------------------------------------------------------------------------------------------------------
+def profile_interval(model: MixedModel, found: Fit, quantity: Quantity, level: float) -> tuple[float, float]:
+    """Least and largest value of ``quantity`` in the likelihood's confidence region; NaN where it is not found."""
+    target = found.point.deviance + stats.chi2.ppf(level, 1)
+    return tuple(_profile_end(model, found, quantity, target, sign) for sign in (-1.0, 1.0))
+
+
+def _profile_end(model: MixedModel, found: Fit, quantity: Quantity, target: float, sign: float) -> float:
+    return np.nan
+
+
+# --- bootstrap -------------------------------------------------------------------------------------------------------
+def bootstrap_intervals(
+    model: MixedModel,
+    found: Fit,
+    fixed: np.ndarray,
+    wanted: dict[str, Quantity],
+    level: float,
+    count: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Intervals of ``bias`` and of the square roots of ``wanted``: quantiles over fits to ``count`` simulated ``y``."""
+    generator = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {"bias": [], **{name: [] for name in wanted}}
+    for _ in range(count):
+        again = model.with_response(model.simulate(found.point.theta, fixed, generator))
+        theta = fit(again).point.theta
+        drawn["bias"].append(again.predict(theta).fixed[0])
+        for name, quantity in wanted.items():
+            drawn[name].append(np.sqrt(quantity(theta)[0]))
+    ends = (0.5 - level / 2.0, 0.5 + level / 2.0)
+    return {name: np.quantile(values, ends) for name, values in drawn.items()}
