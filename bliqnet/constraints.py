@@ -1,0 +1,46 @@
+"""What every earthquake obeys, asked of a network while it trains: a penalty at scenarios that nobody recorded.
+
+Data alone leave the median free where they are few: within 2 km of large ruptures, at long periods of small
+earthquakes, beyond 300 km. There it rose with distance, or fell with magnitude, by up to 0.1 ln units.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bliqnet.data import Records, derive_inputs
+from bliqnet.model import RJB
+
+MAG_STEP, LN_RJB_STEP = 0.1, 0.1  # of the finite differences
+NEAREST = 1.0  # km
+EFFECTIVE_DEPTH2 = 25.0  # km²: near the rupture ln Sa goes with ln sqrt(rjb² + (5 km)²), not with ln rjb
+LEAST_SLOPE = 0.05  # ln units per magnitude and per ln of effective distance; observed slopes are 0.3 to 4
+
+
+def collocation(records: Records, generator: np.random.Generator, count: int) -> np.ndarray:
+    """Inputs (3, C, D) of ``count`` scenarios: as drawn, with a larger magnitude, and farther away.
+
+    Magnitude and ln rjb are uniform over the ranges of ``records`` (distance from 1 km), together and not as recorded:
+    the rules hold between the records too. Everything else is that of a random record.
+    """
+    table = records.table
+    drawn = table.iloc[generator.integers(len(table), size=count)]
+    mag = generator.uniform(table["mag"].min(), table["mag"].max(), count)
+    farthest = max(float(table["rjb"].max()), 2.0 * NEAREST)
+    rjb = np.exp(generator.uniform(np.log(NEAREST), np.log(farthest), count))
+    places = ((mag, rjb), (mag + MAG_STEP, rjb), (mag, rjb * np.exp(LN_RJB_STEP)))
+    return np.stack([derive_inputs(drawn.assign(mag=m, rjb=r), records.style_mix) for m, r in places])
+
+
+def scaling_penalty(network: nn.Module, points: Tensor) -> Tensor:
+    """How much each member's medians break the rules at ``points`` (3, C, D) of `collocation`, (M,).
+
+    The mean over scenarios and periods of max(0, 0.05 - slope)², for the slopes d ln Sa / d mag and
+    -d ln Sa / d ln sqrt(rjb² + (5 km)²): 0 where both are at least 0.05.
+    """
+    here, larger, farther = network(points.flatten(0, 1)).chunk(3, dim=1)  # (M, C, P) each
+    ln_distance = 0.5 * torch.log(points[..., RJB] ** 2 + EFFECTIVE_DEPTH2)  # (3, C)
+    by_mag = (larger - here) / MAG_STEP
+    by_distance = (here - farther) / (ln_distance[2] - ln_distance[0])[:, None]
+    short = (LEAST_SLOPE - torch.stack([by_mag, by_distance])).clamp(min=0.0)  # (2, M, C, P)
+    return (short**2).mean(dim=(2, 3)).sum(dim=0)
