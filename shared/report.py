@@ -140,7 +140,7 @@ class Report:
         SVG stays sharp, but grows with every point that is drawn: PNG where there are thousands.
         """
         content = io.BytesIO()
-        figure.savefig(content, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+        figure.canvas.print_figure(content, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
         data = base64.b64encode(content.getvalue()).decode("ascii")
         image = f"data:image/{'svg+xml' if kind == 'svg' else kind};base64,{data}"
         self._body.append(
