@@ -64,6 +64,14 @@ def open_sheet(path: Path, *, scenarios: bool = False) -> tuple[Sheet, Match]:
     return _open(path, _content(path), scenarios)
 
 
+def first_sheet(path: Path) -> Sheet:
+    """The first table of a file, whatever its header. Raises ``InputError`` when there is none."""
+    sheet = next(_sheets(_content(path), str(path)), None)
+    if sheet is None:
+        raise InputError(f"{path}: the workbook is empty")
+    return sheet
+
+
 def _open(path: Path, content: bytes, scenarios: bool) -> tuple[Sheet, Match]:
     refusals = []
     for sheet in _sheets(content, str(path)):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 TINY = ("--members", "2", "--epochs", "2", "--hidden", "8", "--head", "8")
 COLUMNS = ("PGA", "SA(0.100)", "SA(1.000)", "SA(3.000)")
 TRAIN, PREDICT, EVALUATE = (f"bliqnet/{verb}_bliqnet.py" for verb in ("train", "predict", "evaluate"))
-TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py"}  # the last in tests/shared/test_inspect_flatfile.py
+TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py", "shared/decompose_residuals.py"}  # in tests/shared
 
 
 def run(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
