@@ -18,7 +18,8 @@ import pandas as pd
 
 from shared import nga_west2
 from shared.command import InputError
-from shared.flatfile_formats import periods_of
+from shared.flatfile_formats import column_of, periods_of
+from shared.scenarios import column, mechanisms, optional, predictors, scenarios_of
 
 with warnings.catch_warnings():  # on import pygmm leaves two coefficient files open
     warnings.simplefilter("ignore", ResourceWarning)
@@ -28,19 +29,10 @@ with warnings.catch_warnings():  # on import pygmm leaves two coefficient files 
 
 Region = Literal["global", "california", "china", "italy", "japan", "new_zealand", "taiwan", "turkey"]
 
-PYGMM_MECHANISM = {"SS": "SS", "NM": "NS", "RV": "RS", "U": "U"}
 # The smallest magnitude in the data of Gülerce and Abrahamson (2011). Holding the ratio below it agrees better with
 # 591 recordings of M < 4.5 in New Zealand (NZSMD) than extrapolating, at each of 0.05, 0.1, 0.2, 0.5, 1 and 3 s.
 GA11_LOWEST_MAG = 5.0
-POSSIBLE = dict.fromkeys(("rjb", "rrup", "width", "z1pt0", "z2pt5"), (0.0, np.inf))
-POSSIBLE |= {"vs30": (1.0, np.inf), "dip": (0.0, 90.0), "ztor": (-10.0, 800.0), "hypo_depth": (-10.0, 800.0)}
 BASIN_FROM = 0.65  # s; at longer periods BSSA14 knows basins
-
-# What Kaklamanos, Baise and Boore (2011, Earthquake Spectra 27(4)) advise for an unknown rupture, by style of faulting:
-# the dip in degrees, and ln10 of the width in km as a + b M (Wells and Coppersmith 1994)
-USUAL_DIP = {"SS": 90.0, "NS": 50.0, "RS": 40.0, "U": 90.0}
-USUAL_WIDTH = {"SS": (-0.76, 0.27), "NS": (-1.14, 0.35), "RS": (-1.61, 0.41), "U": (-1.01, 0.32)}
-HYPOCENTRE_DOWN_DIP = 0.6  # of the width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +75,8 @@ def bssa14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global
         A column of ``table`` is absent or impossible, or a period lies outside 0.01–10 s.
     """
     neighbours = _neighbours(BooreStewartSeyhanAtkinson2014, columns)
-    mag, rjb, vs30, complete = _predictors(table, "mag", "rjb", "vs30")
-    mechanism = _mechanisms(table)[complete]
+    mag, rjb, vs30, complete = predictors(table, "mag", "rjb", "vs30")
+    mechanism = mechanisms(table)[complete]
     mag, rjb, vs30 = mag[complete], rjb[complete, None], vs30[complete]
 
     model = BooreStewartSeyhanAtkinson2014(Scenario(mag=6.0, dist_jb=30.0, v_s30=760.0, region=region))
@@ -95,10 +87,25 @@ def bssa14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global
     pga_rock = np.exp(ln_response[:, [model.INDEX_PGA]])
     for (site_vs30,), rows in _groups(vs30):
         ln_response[rows] += model.calc_site_term(pga_rock[rows], site_vs30, depth_1_0=None)
-    ln_response += _bssa14_basin(_optional(table, "z1pt0")[complete] / 1000.0, vs30, region)
+    ln_response += _bssa14_basin(optional(table, "z1pt0")[complete] / 1000.0, vs30, region)
     _, tau, phi = _with(model, {"mag": mag[:, None], "dist_jb": rjb, "v_s30": vs30[:, None]})._calc_ln_std()
 
     return Prediction(*(neighbours.interpolate(values, complete) for values in (ln_response, tau, phi)))
+
+
+def nonlinear_site(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """BSSA14's nonlinear part of the site response, ln units (N, P), not positive (eq. 8).
+
+    It is driven by BSSA14's rock PGA. Beyond the model's periods it is that of the nearest one; ``table`` as there.
+    """
+    c, periods = BooreStewartSeyhanAtkinson2014.COEFF, periods_of(columns)
+    within = [column_of(period) for period in np.where(periods == 0, 0, np.clip(periods, 0.01, 10.0))]
+    neighbours = _neighbours(BooreStewartSeyhanAtkinson2014, within)
+    _, _, vs30, complete = predictors(table, "mag", "rjb", "vs30")
+    rock = bssa14(table.assign(vs30=BooreStewartSeyhanAtkinson2014.V_REF), ["PGA"]).ln_median  # (N, 1)
+    pga_rock, vs30 = np.exp(rock[complete]), np.minimum(vs30[complete, None], BooreStewartSeyhanAtkinson2014.V_REF)
+    softness = c.f_4 * (np.exp(c.f_5 * (vs30 - 360.0)) - np.exp(c.f_5 * 400.0))
+    return neighbours.interpolate(softness * np.log((pga_rock + c.f_3) / c.f_3), complete)
 
 
 def _bssa14_basin(depth: np.ndarray, vs30: np.ndarray, region: Region) -> np.ndarray:
@@ -146,7 +153,7 @@ def _on_table(
     model: type[Model], equations: Callable, table: pd.DataFrame, columns: Sequence[str], region: Region
 ) -> Prediction:
     neighbours = _neighbours(model, columns)
-    scenarios, complete = _scenarios(table)
+    scenarios, complete = scenarios_of(table)
     return Prediction(*(neighbours.interpolate(values, complete) for values in equations(scenarios, region)))
 
 
@@ -166,7 +173,7 @@ def published(name: str, table: pd.DataFrame, columns: Sequence[str], region: Re
     """
     if name not in PUBLISHED:
         raise InputError(f"model {name}: unknown; the published models are {', '.join(PUBLISHED)}")
-    component = _column(table, "component").to_numpy()
+    component = column(table, "component").to_numpy()
     if not np.isin(component, ["H", "V"]).all():
         raise InputError("column component: H or V is needed in every row; correct or drop the others")
     horizontal = PUBLISHED[name](table, columns, region)
@@ -201,10 +208,10 @@ def vh_ratio(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
         As in `bssa14`.
     """
     neighbours = _neighbours(GulerceAbrahamson2011, columns)
-    rrup, mag, vs30, _, complete = _predictors(table, "rrup", "mag", "vs30", "rjb")
+    rrup, mag, vs30, _, complete = predictors(table, "rrup", "mag", "vs30", "rjb")
     rock = table.loc[complete, ["mag", "mechanism", "rjb"]].assign(vs30=GulerceAbrahamson2011.V_REF)
     pga_rock = np.exp(bssa14(rock, ["PGA"]).ln_median)  # (N, 1)
-    mechanism = _mechanisms(table)[complete]
+    mechanism = mechanisms(table)[complete]
     mag, rrup, vs30 = (values[complete, None] for values in (np.maximum(mag, GA11_LOWEST_MAG), rrup, vs30))
 
     model = GulerceAbrahamson2011(Scenario(mag=6.0, dist_rup=30.0, v_s30=760.0, pga_ref=0.1, mechanism="SS"))
@@ -234,60 +241,6 @@ def _groups(*keys: np.ndarray) -> Iterator[tuple[tuple, np.ndarray]]:
     """Each distinct combination of ``keys`` with the positions of its rows."""
     for key, rows in pd.DataFrame(dict(enumerate(keys))).groupby(list(range(len(keys)))).indices.items():
         yield key if isinstance(key, tuple) else (key,), rows
-
-
-def _column(table: pd.DataFrame, name: str) -> pd.Series:
-    if name not in table:
-        raise InputError(f"column {name}: absent from the table; a reference model needs it")
-    return table[name]
-
-
-def _predictors(table: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:
-    """The named columns as floats, and where all of them are present."""
-    values = [_possible(name, _column(table, name).to_numpy(dtype=float)) for name in names]
-    return *values, np.isfinite(values).all(axis=0)
-
-
-def _optional(table: pd.DataFrame, name: str) -> np.ndarray:
-    """The named column as floats, NaN where it is absent."""
-    return _possible(name, table[name].to_numpy(dtype=float) if name in table else np.full(len(table), np.nan))
-
-
-def _possible(name: str, values: np.ndarray) -> np.ndarray:
-    low, high = POSSIBLE.get(name, (-np.inf, np.inf))
-    bad = (values < low) | (values > high) | np.isinf(values)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"column {name}, row {row}: {values[row]:g} is impossible; mark a missing value by NaN")
-    return values
-
-
-def _mechanisms(table: pd.DataFrame) -> np.ndarray:
-    """pygmm's names of the styles of faulting."""
-    names = _column(table, "mechanism").map(PYGMM_MECHANISM)
-    if names.isna().any():
-        row = int(np.flatnonzero(names.isna())[0])
-        found = table["mechanism"].iloc[row]
-        raise InputError(f"column mechanism, row {row}: {found!r} is none of {', '.join(PYGMM_MECHANISM)}; use U")
-    return names.to_numpy(dtype=object)
-
-
-def _scenarios(table: pd.DataFrame) -> tuple[nga_west2.Scenarios, np.ndarray]:
-    """The rows that have what a model cannot do without, with estimates of the rest; and which rows they are."""
-    mag, rjb, vs30, complete = _predictors(table, "mag", "rjb", "vs30")
-    style = _mechanisms(table)
-    names = ["rrup", "hypo_depth", "ztor", "dip", "rx", "width", "z1pt0", "z2pt5"]
-    rrup, hypo_depth, ztor, dip, rx, width, z1pt0, z2pt5 = (_optional(table, name) for name in names)
-    usual = np.array([(USUAL_DIP[name], *USUAL_WIDTH[name]) for name in style]).reshape(-1, 3)
-    dip = np.where(np.isnan(dip), usual[:, 0], np.maximum(dip, 1.0))
-    usual_width = np.where(np.isnan(width), 10 ** (usual[:, 1] + usual[:, 2] * mag), width)
-    above = HYPOCENTRE_DOWN_DIP * usual_width * np.sin(np.radians(dip))
-    ztor = np.where(np.isnan(ztor), np.maximum(hypo_depth - above, 0.0), ztor)  # NaN without hypocentral depth
-    reverse, normal = style == "RS", style == "NS"
-    top = np.where(np.isnan(ztor), nga_west2.mean_ztor(mag, reverse), ztor)
-    rrup = np.where(np.isnan(rrup), np.hypot(rjb, top), rrup)
-    columns = (mag, reverse, normal, rjb, rrup, vs30, dip, ztor, hypo_depth, rx, width, z1pt0 / 1000.0, z2pt5)
-    return nga_west2.Scenarios(*(values[complete, None] for values in columns)), complete
 
 
 class _Neighbours(NamedTuple):

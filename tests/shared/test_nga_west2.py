@@ -7,7 +7,8 @@ import pytest
 from shared import reference_gmm
 from shared.command import InputError
 from shared.nga_west2 import ASK14, CB14, CY14, mean_ztor
-from shared.reference_gmm import PYGMM_MECHANISM, Scenario, ask14, bssa14, cb14, cy14, published, vh_ratio
+from shared.reference_gmm import Scenario, ask14, bssa14, cb14, cy14, published, vh_ratio
+from shared.scenarios import PYGMM_MECHANISM
 
 COLUMNS = ["PGA", "SA(0.010)", "SA(0.065)", "SA(0.200)", "SA(1.000)", "SA(3.000)", "SA(10.000)"]
 PERIODS = [0.01, 0.065, 0.2, 1.0, 3.0, 10.0]
@@ -147,23 +148,6 @@ def test_bssa14_basin_equals_the_scalar_call():
         scenario["mechanism"] = PYGMM_MECHANISM[row.mechanism]
         expected.append(reference_gmm.BooreStewartSeyhanAtkinson2014(scenario).interp_ln_spec_accels(periods))
     np.testing.assert_allclose(bssa14(table, columns).ln_median, expected, rtol=1e-10, atol=1e-12)
-
-
-def test_an_unknown_rupture_is_taken_from_the_hypocentre():
-    """Kaklamanos et al. (2011): the hypocentre 60 % down the width of Wells and Coppersmith (1994)."""
-    table = scenarios(60).drop(columns=["ztor", "dip", "width", "rrup"])
-    dip = table["mechanism"].map({"SS": 90.0, "U": 90.0, "NM": 50.0, "RV": 40.0})
-    a = table["mechanism"].map({"SS": -0.76, "U": -1.01, "NM": -1.14, "RV": -1.61})
-    b = table["mechanism"].map({"SS": 0.27, "U": 0.32, "NM": 0.35, "RV": 0.41})
-    above = 0.6 * 10 ** (a + b * table["mag"]) * np.sin(np.radians(dip))
-    ztor = (table["hypo_depth"] - above).clip(lower=0.0)
-    written = table.assign(dip=dip, ztor=ztor, rrup=np.hypot(table["rjb"], ztor))
-    assert (ztor > 0).any()
-    assert (ztor == 0).any()
-    for model in (ask14, cb14, cy14):
-        left_open, spelt_out = model(table, COLUMNS), model(written, COLUMNS)
-        np.testing.assert_allclose(left_open.ln_median, spelt_out.ln_median, rtol=1e-12, atol=0)
-        np.testing.assert_allclose(left_open.sigma, spelt_out.sigma, rtol=1e-12, atol=0)
 
 
 def test_nothing_known_but_what_is_needed_gives_numbers():

@@ -11,15 +11,16 @@ import pytest
 
 from shared.command import InputError
 from shared.reference_gmm import (  # pygmm's classes through the module that silences their import
-    PYGMM_MECHANISM,
     BooreStewartSeyhanAtkinson2014,
     GulerceAbrahamson2011,
     Scenario,
     baker_jayaram_2008,
     bssa14,
+    nonlinear_site,
     reference_median,
     vh_ratio,
 )
+from shared.scenarios import PYGMM_MECHANISM
 
 COLUMNS = ["PGA", "SA(0.010)", "SA(0.065)", "SA(0.200)", "SA(1.000)", "SA(3.000)", "SA(10.000)"]
 PERIODS = [0.01, 0.065, 0.2, 1.0, 3.0, 10.0]
@@ -94,6 +95,20 @@ def test_vh_ratio_equals_the_scalar_calls():
         at_pga = model.ratio[model.INDEX_PGA]
         expected.append(np.append(at_pga, model.interp_ratio(PERIODS)))
     np.testing.assert_allclose(vh_ratio(table, COLUMNS), np.log(expected), rtol=1e-10, atol=1e-12)
+
+
+def test_the_nonlinear_site_term_is_what_strong_shaking_takes_off_the_linear_one():
+    """Against the whole model: at a far site it is linear, so near less far is the nonlinear part."""
+    columns, soft = ["PGA", "SA(0.200)", "SA(2.000)"], {"vs30": 250.0}
+    near = pd.DataFrame({"mag": 7.0, "mechanism": "SS", "rjb": [5.0, 1e4], "vs30": 760.0})
+    site = bssa14(near.assign(**soft), columns).ln_median - bssa14(near, columns).ln_median
+    found = nonlinear_site(near.assign(**soft), columns)
+    np.testing.assert_allclose(found[1], 0.0, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[0], site[0] - site[1], rtol=1e-5, atol=0)
+    assert found[0, 0] < -0.3
+    np.testing.assert_array_equal(nonlinear_site(near, columns), 0.0)
+    wide = nonlinear_site(near.assign(**soft), ["SA(0.005)", "SA(0.010)", "SA(10.000)", "SA(20.000)"])
+    np.testing.assert_array_equal(wide[:, [0, 3]], wide[:, [1, 2]])
 
 
 def test_vertical_is_weaker_except_near_and_fast():
