@@ -101,6 +101,11 @@ class MixedModel:
         self.record_event = None if high is None else event  # where the records' variance depends on it
         self.record_share = None if high is None else np.bincount(event) / len(y)  # (E,)
 
+    @property
+    def depends_on_magnitude(self) -> bool:
+        """Whether tau and phi_ss do; their parameters then are ln variances, whose average information errs."""
+        return self.record_event is not None
+
     # --- parameters --------------------------------------------------------------------------------------------------
     def slices(self) -> dict[str, slice]:
         """Where each component's parameters stand."""

@@ -19,6 +19,7 @@ NEWTON_STEPS = 60
 DECREMENT = 1e-9  # of the deviance; the step that promises less is the last one
 NOISE = 1e-7  # of the deviance, by which a step may seem to fail
 PROFILE_STEPS = 40
+PROFILE_VALUE = 1e-6  # of the quantity, a variance: its relative change in the step after the last
 PROFILE_TOLERANCE = 1e-5  # of the deviance; it moves the end of a 95 % interval by 1e-6 of its half-width
 
 Quantity = Callable[[np.ndarray], tuple[float, np.ndarray]]  # theta (Q,) -> a variance and its gradient (Q,)
@@ -48,7 +49,7 @@ def fit(model: MixedModel, start: np.ndarray | None = None, frozen: tuple[int, .
         step = _newton_step(model, point, lower, held)
         promised = abs(step @ point.gradient)
         for _ in range(25):
-            tried = model.evaluate(np.maximum(point.theta + step, lower))
+            tried = _advance(model, point, step, lower, model.depends_on_magnitude)
             if tried.deviance <= point.deviance + NOISE:
                 break
             step = step / 3.0
@@ -74,6 +75,19 @@ def _beginning(model: MixedModel) -> tuple[np.ndarray, np.ndarray]:
         begin += [values[0]] * component.size
         lower += [values[1]] * component.size
     return np.array(begin), np.array(lower)
+
+
+def _advance(model: MixedModel, point: Point, step: np.ndarray, lower: np.ndarray, corrected: bool) -> Point:
+    """The likelihood after ``step``; its information ``corrected`` by how the gradient changed on the way (BFGS)."""
+    new = model.evaluate(np.maximum(point.theta + step, lower))
+    if not corrected:
+        return new
+    made, change = new.theta - point.theta, new.gradient - point.gradient
+    expected = new.information @ made
+    if made @ change <= 0.1 * (made @ expected):
+        return new
+    correction = np.outer(change, change) / (made @ change) - np.outer(expected, expected) / (made @ expected)
+    return dataclasses.replace(new, information=new.information + correction)
 
 
 def _newton_step(model: MixedModel, point: Point, lower: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -155,11 +169,62 @@ def _exponential(position: int) -> Quantity:
 def profile_interval(model: MixedModel, found: Fit, quantity: Quantity, level: float) -> tuple[float, float]:
     """Least and largest value of ``quantity`` in the likelihood's confidence region; NaN where it is not found."""
     target = found.point.deviance + stats.chi2.ppf(level, 1)
-    return tuple(_profile_end(model, found, quantity, target, sign) for sign in (-1.0, 1.0))
+    ends = []
+    for sign in (-1.0, 1.0):
+        end = _profile_end(model, found, quantity, target, sign, model.depends_on_magnitude)
+        if np.isnan(end):
+            end = _profile_end(model, found, quantity, target, sign, not model.depends_on_magnitude)
+        ends.append(end)
+    return ends[0], ends[1]
 
 
-def _profile_end(model: MixedModel, found: Fit, quantity: Quantity, target: float, sign: float) -> float:
+def _profile_end(
+    model: MixedModel, found: Fit, quantity: Quantity, target: float, sign: float, corrected: bool
+) -> float:
+    """The interval's end below (``sign`` -1) or above (+1): there the contour ``target`` touches a level of quantity."""
+    point, lower, may_vanish = found.point, found.lower, sign < 0
+    everything = np.ones(len(lower), dtype=bool)
+    _, pull = _profile_step(point, sign * quantity(point.theta)[1], target, lower, everything)
+    for _ in range(PROFILE_STEPS):
+        value, slope = quantity(point.theta)
+        free = ~((point.theta <= lower) & (sign * slope / pull < point.gradient))
+        carriers = np.flatnonzero(slope)
+        if may_vanish and (point.theta <= lower)[carriers].all():
+            may_vanish = False  # looked at once: does the region reach where the quantity is nil?
+            at_nil = fit(model, np.where(slope > 0, lower, point.theta), frozen=tuple(carriers)).point
+            if at_nil.deviance <= target:
+                return 0.0
+        step, pull = _profile_step(point, sign * slope, target, lower, free)
+        if abs(point.deviance - target) < PROFILE_TOLERANCE and abs(step @ slope) < PROFILE_VALUE * value:
+            return value
+        point = _advance(model, point, _tempered(model, point.theta, step), lower, corrected)
     return np.nan
+
+
+def _profile_step(
+    point: Point, slope: np.ndarray, target: float, lower: np.ndarray, free: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Step to where, in the quadratic model, a quantity of that ``slope`` is largest on the contour ``target``.
+
+    Also the slope's multiple that the deviance's gradient is there. Parameters stop at their bounds.
+    """
+    step, free = np.zeros(len(slope)), free.copy()
+    for _ in range(len(step)):
+        stopped = np.where(free, 0.0, step)
+        gradient = point.gradient + point.information @ stopped
+        rise = target - point.deviance - stopped @ (point.gradient + 0.5 * point.information @ stopped)
+        block = point.information[np.ix_(free, free)]
+        down, along = _solve(block, gradient[free]), _solve(block, slope[free])
+        length = 2.0 * rise + gradient[free] @ down
+        leverage = slope[free] @ along
+        reach = np.sqrt(max(length, 0.0) / leverage) if leverage > 0.0 else 0.0
+        step[free] = along * reach - down
+        leaving = free & (point.theta + step < lower)
+        if not leaving.any():
+            break
+        step[leaving] = (lower - point.theta)[leaving]
+        free &= ~leaving
+    return step, 1.0 / reach if reach > 0.0 else np.inf
 
 
 # --- bootstrap -------------------------------------------------------------------------------------------------------
