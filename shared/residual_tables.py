@@ -53,7 +53,7 @@ class ResidualTable:
         if "station_id" in self.table:
             stations = f", {self.table['station_id'].drop_duplicates().ne(UNKNOWN_STATION).sum():,} stations"
         origin = "SYNTHETIC DATA: " if self.synthetic else ""
-        return [f"{origin}{n:,} rows, {events:,} events{stations}, {len(self.columns)} periods", *self.notes]
+        return [f"{origin}{n:,} rows, {events:,} events{stations}, {len(self.columns)} period(s)", *self.notes]
 
     def provenance(self) -> dict[str, object]:
         """Counts and origin for ``provenance.json``."""

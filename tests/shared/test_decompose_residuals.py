@@ -36,7 +36,7 @@ def residuals(tmp_path) -> pd.DataFrame:
 def test_tables_and_figures(tmp_path, residuals):
     done = decompose(tmp_path, "--input", "residuals.csv", "--output", "out", "--level", "0.9")
     assert done.returncode == 0, done.stderr
-    assert "400 rows, 40 events, 60 stations, 2 periods" in done.stdout
+    assert "400 rows, 40 events, 60 stations, 2 period(s)" in done.stdout
     assert "left out: terms against hypo_depth, vs30 (no such column)" in done.stdout
     out = tmp_path / "out"
     components = pd.read_csv(out / "components.csv")
