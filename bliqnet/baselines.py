@@ -45,14 +45,16 @@ class Method(NamedTuple):
     grid: dict[str, list]
     kernel: bool = False  # learns from at most KERNEL_ROWS records
     joint: bool = True  # fits several periods at once
+    members: int = 1  # fits of different seeds, of which the mean is taken; tuned as one
 
 
 METHODS = {
     # L-BFGS with a strong penalty converges on a few thousand records; it needs no early stopping, which
     # scikit-learn would do on random rows, that is, on events that the network has seen
     "ANN": Method(
-        MLPRegressor(hidden_layer_sizes=(32, 32), activation="tanh", solver="lbfgs", max_iter=200),
-        {"alpha": [1.0, 3.0, 10.0, 30.0]},
+        MLPRegressor(activation="tanh", solver="lbfgs", max_iter=200),
+        {"hidden_layer_sizes": [(16, 16), (32, 32)], "alpha": [3.0, 10.0, 30.0]},
+        members=5,  # as many as BLiqNet has
     ),
     "KRR": Method(
         KernelRidge(kernel="rbf"),
@@ -65,7 +67,7 @@ METHODS = {
     ),
     "SVR": Method(
         SVR(kernel="rbf", cache_size=500),
-        {"gamma": [0.03, 0.06], "C": [3.0, 10.0, 30.0, 100.0], "epsilon": [0.3]},
+        {"gamma": [0.02, 0.04, 0.08], "C": [3.0, 10.0, 30.0, 100.0], "epsilon": [0.2, 0.4]},
         kernel=True,
         joint=False,
     ),
@@ -73,7 +75,7 @@ METHODS = {
 
 
 class Fit(NamedTuple):
-    """One estimator and the periods (positions among P) that it predicts."""
+    """One estimator and the periods (positions among P) that it predicts; fits of the same periods are averaged."""
 
     periods: np.ndarray  # (K,)
     estimator: TransformedTargetRegressor
@@ -98,13 +100,13 @@ class Baseline:
 
     def predict(self, table: pd.DataFrame) -> np.ndarray:
         """ln of the median in g, (N, P), of a table with the canonical columns."""
-        inputs = derive_inputs(table, self.style_mix)
-        ln_median = np.empty((len(table), len(self.columns)))
+        inputs = derive_inputs(table, self.style_mix).astype(float)
+        ln_median = np.zeros((len(table), len(self.columns)))
         for start in range(0, len(table), PREDICTED_AT_ONCE):
             rows = slice(start, start + PREDICTED_AT_ONCE)
             for periods, estimator in self.fits:
-                ln_median[rows, periods] = estimator.predict(inputs[rows]).reshape(-1, len(periods))
-        return ln_median
+                ln_median[rows, periods] += estimator.predict(inputs[rows]).reshape(-1, len(periods))
+        return ln_median / METHODS[self.name].members
 
 
 @dataclass(frozen=True)
@@ -162,19 +164,23 @@ def fit_baseline(
         The records are of one event: nothing can be held out.
     """
     begun, method = time.perf_counter(), METHODS[name]
+    if "n_jobs" in method.regressor.get_params():  # the forest shares the work by itself: its threads may not be nested
+        method = method._replace(regressor=clone(method.regressor).set_params(n_jobs=threads))
+        threads = 1
     seen = np.isfinite(records.ln_sa)
     with _workers(threads) as share:
         chosen = _tuned(method, records, seed, min(TUNING_ROWS, kernel_rows) if method.kernel else TUNING_ROWS, share)
 
-        def fitted(periods: np.ndarray) -> Fit:
+        def fitted(task: tuple[np.ndarray, int]) -> Fit:
+            periods, member = task
             rows = np.flatnonzero(seen[:, periods].all(axis=1))
             if method.kernel:
                 rows = balanced_rows(records.event, rows, kernel_rows, seed)
-            return Fit(
-                periods, _fitted(method, chosen, seed, records.inputs[rows], records.ln_sa[np.ix_(rows, periods)])
-            )
+            ln_sa = records.ln_sa[np.ix_(rows, periods)]
+            return Fit(periods, _fitted(method, chosen, seed + member, records.inputs[rows], ln_sa))
 
-        fits = share(fitted, periods_together(seen) if method.joint else _one_by_one(seen.shape[1]))
+        groups = periods_together(seen) if method.joint else _one_by_one(seen.shape[1])
+        fits = share(fitted, [(periods, member) for periods in groups for member in range(method.members)])
     parameters, size = _size(fits)
     seconds = time.perf_counter() - begun
     return Baseline(name, records.columns, records.style_mix, fits, chosen, seconds, parameters, size)
@@ -207,7 +213,7 @@ def periods_together(seen: np.ndarray) -> list[np.ndarray]:
 def balanced_rows(event: np.ndarray, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     """At most ``most`` of ``rows``, ascending, drawn at random so that the events with most records are thinned first.
 
-    No event gives two records more than another one that was thinned; ``event`` (N,) are the codes of all rows.
+    The events that are thinned keep equal numbers to within one; ``event`` (N,) are the codes of all N rows.
     """
     if len(rows) <= most:
         return rows
@@ -253,7 +259,10 @@ def _fitted(
         regressor.set_params(random_state=seed)
     model = TransformedTargetRegressor(make_pipeline(StandardScaler(), regressor), transformer=StandardScaler())
     target = ln_sa.astype(float)
-    return model.fit(inputs.astype(float), target[:, 0] if target.shape[1] == 1 else target)
+    model.fit(inputs.astype(float), target[:, 0] if target.shape[1] == 1 else target)
+    if "n_jobs" in regressor.get_params():
+        model.regressor_[-1].set_params(n_jobs=None)  # threads would sum the trees in the order in which they end
+    return model
 
 
 Share = Callable[[Callable, Iterable], list]
@@ -295,4 +304,4 @@ def _size(fits: list[Fit]) -> tuple[int, str]:
             case SVR():
                 numbers += regressor.dual_coef_.size + regressor.support_vectors_.size
                 things, what = things + len(regressor.support_), "support vectors"
-    return numbers, f"{things:,} {what}"
+    return int(numbers), f"{int(things):,} {what}"
