@@ -332,7 +332,7 @@ def _confounded(factors: dict[str, np.ndarray], n: int) -> tuple[dict[str, tuple
             said.append(f"one {name}: {own[name]} cannot be told")
         elif count == n:
             unknown[name] = (own[name], "phi_ss", "phi") if name == "event" else (own[name], "phi_ss")
-            said.append(f"one record a {name}: {own[name]} and phi_ss cannot be told apart")
+            said.append(f"{name}s of one record each: {own[name]} and phi_ss cannot be told apart")
     if len(levels) == 2 and not unknown and levels["event"] == levels["site"]:
         cells = np.unique(factors["event"] * n + factors["site"])
         if len(cells) == levels["event"]:

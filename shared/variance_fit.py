@@ -7,10 +7,11 @@ doi 10.2307/2347496).
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from shared.mixed_model import MixedModel, Point
 
@@ -173,7 +174,7 @@ def profile_interval(model: MixedModel, found: Fit, quantity: Quantity, level: f
     for sign in (-1.0, 1.0):
         end = _profile_end(model, found, quantity, target, sign, model.depends_on_magnitude)
         if np.isnan(end):
-            end = _profile_end(model, found, quantity, target, sign, not model.depends_on_magnitude)
+            end = _profile_end_slowly(model, found, quantity, target, sign)
         ends.append(end)
     return ends[0], ends[1]
 
@@ -181,7 +182,7 @@ def profile_interval(model: MixedModel, found: Fit, quantity: Quantity, level: f
 def _profile_end(
     model: MixedModel, found: Fit, quantity: Quantity, target: float, sign: float, corrected: bool
 ) -> float:
-    """The interval's end below (``sign`` -1) or above (+1): there the contour ``target`` touches a level of quantity."""
+    """The end below (``sign`` -1) or above (+1): there the contour ``target`` touches a level of the quantity."""
     point, lower, may_vanish = found.point, found.lower, sign < 0
     everything = np.ones(len(lower), dtype=bool)
     _, pull = _profile_step(point, sign * quantity(point.theta)[1], target, lower, everything)
@@ -199,6 +200,32 @@ def _profile_end(
             return value
         point = _advance(model, point, _tempered(model, point.theta, step), lower, corrected)
     return np.nan
+
+
+def _profile_end_slowly(model: MixedModel, found: Fit, quantity: Quantity, target: float, sign: float) -> float:
+    """The same by a general search, for regions with flat directions; NaN where it fails too."""
+    value = quantity(found.point.theta)[0]
+    scale = np.sqrt(np.maximum(found.point.information.diagonal(), 1e-6))  # of ln variances that are nil: no curvature
+    evaluate = functools.lru_cache(maxsize=4)(lambda *scaled: model.evaluate(np.array(scaled) / scale))
+    high = found.point.theta + 8.0 if model.depends_on_magnitude else np.full(len(scale), np.inf)
+    try:
+        done = optimize.minimize(
+            lambda z: -sign * quantity(z / scale)[0] / value,
+            found.point.theta * scale,
+            jac=lambda z: -sign * quantity(z / scale)[1] / scale / value,
+            method="SLSQP",
+            bounds=np.column_stack([found.lower, high]) * scale[:, None],
+            constraints={
+                "type": "ineq",
+                "fun": lambda z: target - evaluate(*z).deviance,
+                "jac": lambda z: -evaluate(*z).gradient / scale,
+            },
+            options={"ftol": 1e-9, "maxiter": 300},
+        )
+        on_contour = abs(evaluate(*done.x).deviance - target) < 100.0 * PROFILE_TOLERANCE
+    except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+        return np.nan
+    return quantity(done.x / scale)[0] if on_contour else np.nan
 
 
 def _profile_step(
