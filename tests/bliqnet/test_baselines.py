@@ -152,7 +152,8 @@ def test_a_period_is_learnt_from_the_records_that_have_it(records, unseen, name)
 
 @pytest.mark.usefixtures("quick")
 def test_a_period_of_ten_records_is_fitted_too(records, unseen):
-    few = with_holes(records, np.arange(len(records) - 10), 1)
+    few = with_holes(with_holes(records, np.arange(len(records) - 10), 1), np.arange(3), 2)
+    assert [list(group) for group in periods_together(np.isfinite(few.ln_sa))] == [[0, 2], [1]]
     for name, model in fit_baselines(few, 0).items():
         found = model.predict(unseen.table)
         assert np.isfinite(found).all(), name
