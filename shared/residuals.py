@@ -140,6 +140,9 @@ def decompose(
             f"method {method!r}, intervals {intervals!r}, level {level}: choose REML or ML; none, profile or "
             "bootstrap; a level between 0 and 1"
         )
+    if n_bootstrap < 20 or threads < 1:
+        name, least, given = ("n_bootstrap", 20, n_bootstrap) if n_bootstrap < 20 else ("threads", 1, threads)
+        raise InputError(f"{name}: at least {least}, not {given}")
     options = _Options(method, intervals, level, n_bootstrap, seed)
     work = partial(
         _one_period, columns=columns, event=event_code, site=site_code, all_high=high, size=(len(events), len(sites)),
