@@ -35,12 +35,13 @@ def collocation(records: Records, generator: np.random.Generator, count: int) ->
 def scaling_penalty(network: nn.Module, points: Tensor) -> Tensor:
     """How much each member's medians break the rules at ``points`` (3, C, D) of `collocation`, (M,).
 
-    The mean over scenarios and periods of max(0, 0.05 - slope)², for the slopes d ln Sa / d mag and
-    -d ln Sa / d ln sqrt(rjb² + (5 km)²): 0 where both are at least 0.05.
+    The mean over scenarios and periods of max(0, 0.05 - slope), for the slopes d ln Sa / d mag and
+    -d ln Sa / d ln sqrt(rjb² + (5 km)²): 0 where both are at least 0.05. Not squared: a weight large enough then keeps
+    the rules to the letter, and the steep wrong slopes of a network at its start do not drown what the data say.
     """
     here, larger, farther = network(points.flatten(0, 1)).chunk(3, dim=1)  # (M, C, P) each
     ln_distance = 0.5 * torch.log(points[..., RJB] ** 2 + EFFECTIVE_DEPTH2)  # (3, C)
     by_mag = (larger - here) / MAG_STEP
     by_distance = (here - farther) / (ln_distance[2] - ln_distance[0])[:, None]
     short = (LEAST_SLOPE - torch.stack([by_mag, by_distance])).clamp(min=0.0)  # (2, M, C, P)
-    return (short**2).mean(dim=(2, 3)).sum(dim=0)
+    return short.mean(dim=(2, 3)).sum(dim=0)
