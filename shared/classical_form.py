@@ -2,14 +2,16 @@
 
 The form follows Boore et al. (2014, Earthquake Spectra 30(3)): magnitude scaling quadratic below a hinge and linear
 above, geometrical spreading that depends on magnitude, with an effective depth h, anelastic attenuation, a linear site
-term beside their nonlinear one, style of faulting, and depth. For one component and period
+term beside their nonlinear one, style of faulting; and depth, which bends, as spreading does far off and for large
+earthquakes. For one component and period
 
-    ln Sa = b0 + b1 m + b2 m² + b3 max(M - hinge, 0) + (b4 + b5 (M - 5)) ln(R / 50 km) + b6 Rrup + b7 ln(Vs30 / 760)
-            + b8 normal + b9 reverse + b10 depth + b11 max(depth - 10 km, 0)
-            + nonlinear site term + event term + site term + record term
+    ln Sa = b0 + b1 m + b2 m² + b3 m' + (b4 + b5 (M - 5) + b12 m') ln(R / 50 km) + b6 Rrup
+            + b13 max(ln(Rrup / 60 km), 0) + b7 ln(Vs30 / 760) + b8 normal + b9 reverse + b10 depth
+            + b11 max(depth - 10 km, 0) + nonlinear site term + event term + site term + record term
 
-with m = min(M - hinge, 0) and R = sqrt(Rrup² + h²). The coefficients are those of generalised least squares with a
-random event term, for all periods at once and smooth over period: where a period has few records, its neighbours speak.
+with m = min(M - hinge, 0), m' = max(M - hinge, 0), R = sqrt(Rrup² + h²). The coefficients are those of generalised
+least squares with a random event term, for all periods at once and smooth over period: where a period has few records,
+its neighbours speak.
 The hinge and h, one for all periods, are those of the largest likelihood on a grid.
 
 Axes: N records, E events, P periods, K coefficients.
@@ -35,9 +37,10 @@ DEPTHS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # km, h
 VS30_RANGE = (180.0, 1000.0)  # m/s; outside, the linear site term is that of the nearer end
 DEPTH_BEND, DEEPEST = 10.0, 18.0  # km, where the depth term bends, and where it ends
 ROUGHNESS = 30.0  # see `roughness_penalty`
-# Precisions of a normal prior around 0: none on the constant, a trace on what the records tell, more on the style of
-# faulting, whose effect is small and is of the events alone
-RIDGE = np.array([0.0, *(0.1,) * 7, 100.0, 100.0, 0.1, 0.1])
+FAR = 60.0  # km, where waves reflected in the crust catch up with the direct ones, and spreading is less
+# Precisions of a normal prior around 0: none on the constant, a trace on what the records tell, more on what bends the
+# spreading, most on the style of faulting, whose effect is small and is of the events alone
+RIDGE = np.array([0.0, *(0.1,) * 7, 100.0, 100.0, 0.1, 0.1, 10.0, 10.0])
 ROUNDS = 2  # coefficients and deviations are fitted in turn
 FOLDS = 5  # of events, so that deviations are of records that the coefficients have not seen
 START = (0.4, 0.6)  # tau, phi
@@ -158,14 +161,14 @@ class Predictors:
 def features(predictors: Predictors, hinge: float, depth: float, style_mix: tuple[float, float]) -> np.ndarray:
     """The terms (N, K) of the form, without the nonlinear site term; each is of the order of 1."""
     mag, unknown = predictors.mag, predictors.mechanism == "U"
-    below = np.minimum(mag - hinge, 0.0)
+    below, above = np.minimum(mag - hinge, 0.0), np.maximum(mag - hinge, 0.0)
     ln_r = np.log(np.hypot(predictors.rrup, depth) / 50.0)
     return np.column_stack(
         [
             np.ones(len(mag)),
             below,
             below**2,
-            np.maximum(mag - hinge, 0.0),
+            above,
             ln_r,
             (mag - 5.0) * ln_r,
             predictors.rrup / 100.0,
@@ -174,6 +177,8 @@ def features(predictors: Predictors, hinge: float, depth: float, style_mix: tupl
             np.where(unknown, style_mix[1], predictors.mechanism == "RS"),
             (np.clip(predictors.hypo_depth, 0.0, DEEPEST) - DEPTH_BEND) / 10.0,
             (np.clip(predictors.hypo_depth, DEPTH_BEND, DEEPEST) - DEPTH_BEND) / 10.0,
+            above * ln_r,
+            np.log(np.maximum(predictors.rrup / FAR, 1.0)),
         ]
     )
 

@@ -15,9 +15,10 @@ from shared.reference_gmm import nonlinear_site, published
 COLUMNS = ["PGA", "SA(0.100)", "SA(0.200)", "SA(0.500)", "SA(1.000)"]
 PERIODS = flatfile.periods_of(COLUMNS)
 HINGE, DEPTH, MIX = 5.6, 5.0, (0.2, 0.3)
-# constant, below, below², above, ln R, (M - 5) ln R, R, Vs30, normal, reverse, depth, its bend; then slopes in period
-PLANTED = np.array([-2.5, 1.2, -0.1, 0.4, -1.4, 0.2, -0.3, -0.6, -0.1, 0.1, 0.3, -0.2])
-PLANTED = PLANTED[:, None] + np.array([-0.5, 0.2, -0.1, 0.1, 0, 0, 0.1, -0.2, 0, 0, -0.1, 0])[:, None] * PERIODS
+# constant, below, below², above, ln R, (M - 5) ln R, R, Vs30, normal, reverse, depth, its bend, large M ln R, far ln R;
+# and their slopes over period
+PLANTED = np.array([-2.5, 1.2, -0.1, 0.4, -1.4, 0.2, -0.3, -0.6, -0.1, 0.1, 0.3, -0.2, 0.1, 0.2])
+PLANTED = PLANTED[:, None] + np.array([-0.5, 0.2, -0.1, 0.1, 0, 0, 0.1, -0.2, 0, 0, -0.1, 0, 0, 0])[:, None] * PERIODS
 
 
 def make(seed=0, n_events=60, n_sites=80, per_event=25, tau=0.3, phi_s2s=0.3, phi_ss=0.4, component="H"):
