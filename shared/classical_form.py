@@ -54,7 +54,7 @@ class ComponentForm:
     hinge: float  # magnitude
     depth: float  # h, km
     style_mix: tuple[float, float]  # shares of normal and of reverse faulting, which stand in for an unknown style
-    deviations: residuals.Decomposition  # of residuals of held-out events; neighbours' values where a period tells none
+    deviations: residuals.Decomposition  # of held-out events, for ``tau_at`` and ``phi_at``; smoothed, see `_Fitting`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,6 +287,8 @@ class _Fitting:
     def _filled(self, values: np.ndarray) -> np.ndarray:
         """``values`` (P,), where they are NaN those of the neighbouring periods."""
         known = np.isfinite(values)
+        if not known.any():
+            raise InputError("no period has events with several records: tau and phi cannot be told apart; give more")
         return np.interp(self.ln_periods, self.ln_periods[known], values[known])
 
 

@@ -228,6 +228,9 @@ def test_bad_spectra_are_named():
         ClassicalForm.fit(table, np.where(np.arange(1500)[:, None] * 5 + np.arange(5) == 24, -np.inf, ln_sa), COLUMNS)
     with pytest.raises(InputError, match="every event has one record"):
         ClassicalForm.fit(table.assign(event_id=[f"{row}" for row in range(1500)]), ln_sa, COLUMNS)
+    alone = np.where(np.arange(1500)[:, None] % 25 == np.arange(5), ln_sa, np.nan)  # one record an event and period
+    with pytest.raises(InputError, match="no period has events with several records"):
+        ClassicalForm.fit(table, alone, COLUMNS)
     with pytest.raises(InputError, match="column hypo_depth: absent"):
         ClassicalForm.fit(table.drop(columns="hypo_depth"), ln_sa, COLUMNS)
 
