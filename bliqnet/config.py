@@ -30,6 +30,8 @@ class Recipe:
     """Absolute tolerance of dopri5."""
     adjoint: bool = False
     """Backward pass by the adjoint ODE (constant memory) instead of through the solver's steps."""
+    gates: Literal["placed", "random"] = "placed"
+    """placed: the liquid layer's units start as soft thresholds on one to three inputs; random: as usual."""
     skip: Skip = "classical"
     """classical: the head corrects a linear skip of classical ground-motion terms; none: the head alone."""
     loss: Literal["mixed", "mse"] = "mixed"

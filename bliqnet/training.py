@@ -15,7 +15,19 @@ from torch import Tensor
 from bliqnet.config import Recipe
 from bliqnet.data import Records, check_periods, tensors
 from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, roughness_penalty, squared_error
-from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork, skip_features
+from bliqnet.model import (
+    HYPO_DEPTH,
+    LN_RJB,
+    LN_VS30,
+    MAG,
+    NORMAL,
+    REVERSE,
+    VERTICAL,
+    LiquidNetwork,
+    NetworkShape,
+    PlainNetwork,
+    skip_features,
+)
 from shared import splits
 from shared.command import InputError
 from shared.flatfile import periods_of
@@ -23,6 +35,8 @@ from shared.flatfile import periods_of
 LEAST_FOLDS = 5  # a lone member, too, validates on a fifth of the events
 WARM_UP = 0.05  # share of the epochs over which the learning rate rises
 SKIP_ROUGHNESS = 30.0  # see losses.roughness_penalty; of 3, 10, 30, 100 on held-out events of the training part
+# Inputs that a gate may start on, named twice where they go through many values; ln rjb speaks for rjb
+GATE_INPUTS = (*(MAG, LN_RJB, HYPO_DEPTH, LN_VS30) * 2, NORMAL, REVERSE, VERTICAL)
 SKIP_ROUNDS = 3  # deviations and skip are fitted in turn; the third round changes ln Sa by less than 0.001
 
 
@@ -68,8 +82,12 @@ class Training:
         self.network = (PlainNetwork if plain else LiquidNetwork)(shape, generator).to(device)
         self.aleatory = Aleatory(recipe.members, shape.n_periods).to(device)
         self._fit_scalers()
-        if not plain and shape.skip == "classical":
-            self._fit_skip()
+        if not plain:
+            if recipe.gates == "placed":
+                scaled = self.network.input_scaling(self.inputs)
+                self.network.liquid.place_gates(scaled, GATE_INPUTS, generator)
+            if shape.skip == "classical":
+                self._fit_skip()
         self.optimizer = self._make_optimizer()
         self.epoch = 0
         self.best_loss = torch.full((recipe.members,), math.inf, device=device)
