@@ -6,6 +6,8 @@ PYTHON ?=
 DATA :=
 # More options for the script: make train-bliqnet ARGS="--epochs 5 --seed 1"
 ARGS :=
+# Which benchmark `make bench` runs.
+BENCH := bliqnet
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -34,8 +36,8 @@ lint: $(INSTALLED) ## check style and formatting, changing nothing
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-bench: $(INSTALLED) ## time ours against a peer on the same work
-	$(RUN) benchmarks/bench_bliqnet.py $(ARGS)
+bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default) or residuals
+	$(RUN) benchmarks/bench_$(BENCH).py $(ARGS)
 
 clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/
 	rm -rf .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist *.egg-info

@@ -55,13 +55,13 @@ class State:
         h = root[:, None] * self.g * root
         h[np.diag_indices(len(h))] += 1.0
         if len(h):
-            factor, failed = linalg.lapack.dpotrf(h, lower=1, clean=0)
+            factor, failed = linalg.lapack.dpotrf(h, lower=1, clean=1)
             if failed:
                 raise np.linalg.LinAlgError("the mixed-model equations are not positive definite")
             self.log_det_outer = 2.0 * np.log(np.diag(factor)).sum()
             inverse, _ = linalg.lapack.dpotri(factor, lower=1)
-            inverse = np.tril(inverse)
-            self.h_inverse = inverse + np.tril(inverse, -1).T
+            self.h_inverse = inverse + inverse.T
+            self.h_inverse[np.diag_indices(len(h))] *= 0.5
         else:
             self.log_det_outer, self.h_inverse = 0.0, h
         self.shrink = root[:, None] * self.h_inverse * root
@@ -138,13 +138,13 @@ class State:
     def _leverage(self, right_x: np.ndarray, dot: np.ndarray) -> float:
         if not self.model.restricted:
             return 0.0
-        return float(np.einsum("i,ij,jk,ik->", dot, right_x, self.fixed_covariance, right_x, optimize=True))
+        return float(dot @ np.einsum("ij,ij->i", right_x @ self.fixed_covariance, right_x))
 
     def _outer_diagonal(self) -> np.ndarray:
         """Diagonal of Zᵀ V⁻¹ Z of the outer factor."""
         root = np.sqrt(self.d)
         root = root / root.max() if root.max() > 0 else np.ones_like(root)
-        return np.einsum("ij,j,ji->i", self.h_inverse, root, self.g) / root
+        return np.einsum("ij,ij->i", self.h_inverse * root, self.g) / root  # both are symmetric
 
     def _record_trace(self, k: int) -> float:
         """Trace of V⁻¹ V̇ for the k-th parameter of the records' variance: the derivative of ln |V|."""
@@ -185,7 +185,7 @@ class State:
             (self.d, self._outer_diagonal() if model.n_outer else np.zeros(0), model.out_sum),
         ):
             by_level = indicator @ self.right_x
-            of_p = of_v - np.einsum("ij,jk,ik->i", by_level, self.fixed_covariance, by_level)
+            of_p = of_v - np.einsum("ij,ij->i", by_level @ self.fixed_covariance, by_level)
             errors.append(np.sqrt(np.maximum(variance * (1.0 - variance * of_p), 0.0)))
         return errors[0], errors[1]
 

@@ -17,7 +17,7 @@ from shared.mixed_model import MixedModel, Point
 
 LEAST_SHARE = 1e-8  # of the records' variance: the least phi_ss², and the least variance that is ln-linear in magnitude
 NEWTON_STEPS = 60
-DECREMENT = 1e-9  # of the deviance; the step that promises less is the last one
+DECREMENT = 1e-9  # of the deviance; a step that promises less is made and needs no look at where it led
 NOISE = 1e-7  # of the deviance, by which a step may seem to fail
 PROFILE_STEPS = 40
 PROFILE_VALUE = 1e-6  # of the quantity, a variance: its relative change in the step after the last
@@ -48,7 +48,8 @@ def fit(model: MixedModel, start: np.ndarray | None = None, frozen: tuple[int, .
     point = model.evaluate(theta)
     for _ in range(NEWTON_STEPS):
         step = _newton_step(model, point, lower, held)
-        promised = abs(step @ point.gradient)
+        if abs(step @ point.gradient) < DECREMENT:
+            return Fit(_predicted(point, step), lower, True)
         for _ in range(25):
             tried = _advance(model, point, step, lower, model.depends_on_magnitude)
             if tried.deviance <= point.deviance + NOISE:
@@ -57,9 +58,16 @@ def fit(model: MixedModel, start: np.ndarray | None = None, frozen: tuple[int, .
         else:
             return Fit(point, lower, False)
         point = tried
-        if promised < DECREMENT:
-            return Fit(point, lower, True)
     return Fit(point, lower, False)
+
+
+def _predicted(point: Point, step: np.ndarray) -> Point:
+    """The likelihood after a tiny step, by the quadratic model."""
+    change = point.information @ step
+    return Point(
+        point.theta + step, point.deviance + step @ (point.gradient + 0.5 * change), point.gradient + change,
+        point.information,
+    )  # fmt: skip
 
 
 def _beginning(model: MixedModel) -> tuple[np.ndarray, np.ndarray]:
