@@ -167,7 +167,7 @@ def lme4_table(data: Residuals) -> pd.DataFrame | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "residuals.csv"
         table = pd.DataFrame(data.values, columns=[f"y{p}" for p in range(data.values.shape[1])])
-        table.assign(event=data.event, site=data.site).to_csv(path, index=False, na_rep="NA")
+        runs.write_table(path, table.assign(event=data.event, site=data.site), digits=12)
         done = subprocess.run([rscript, str(script), str(path)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"lme4 failed: {done.stderr.strip()}")

@@ -5,6 +5,7 @@ standard deviations tau, phi_s2s, phi_ss (Al Atik et al. 2010, doi 10.1785/gssrl
 plain maximum likelihood. The equations are in `shared.mixed_model`, the search in `shared.variance_fit`.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -148,16 +149,11 @@ def decompose(
         _one_period, columns=columns, event=event_code, site=site_code, all_high=high, size=(len(events), len(sites)),
         options=options,
     )  # fmt: skip
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            periods = list(pool.map(work, residual.T))
-    else:
-        periods = [work(y) for y in residual.T]
+    with _one_thread_a_computation(), ThreadPoolExecutor(threads) as pool:
+        periods = list(pool.map(work, residual.T))
     shapes = _nothing(len(residual), columns.shape[1] - 1, len(events), len(sites))
-    stacked = {
-        name: np.stack([period[name] for period in periods], axis=-1) if periods else np.zeros((*np.shape(empty), 0))
-        for name, empty in shapes.items()
-    }
+    none = {name: np.zeros((*np.shape(empty), 0)) for name, empty in shapes.items()}
+    stacked = {name: np.stack([period[name] for period in periods], axis=-1) for name in shapes} if periods else none
     ends = np.moveaxis(stacked.pop("intervals"), -1, 1)  # (name, P, 2)
     return Decomposition(
         events=events,
@@ -169,6 +165,15 @@ def decompose(
         corners=None if mag is None else (float(corners[0]), float(corners[1])),
         **stacked,
     )
+
+
+def _one_thread_a_computation() -> contextlib.AbstractContextManager:
+    """The matrices are small: BLAS threads that wait for each other on a busy machine cost thirtyfold."""
+    try:
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn; without it, set OMP_NUM_THREADS=1
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpool_limits(1, user_api="blas")
 
 
 # --- input -----------------------------------------------------------------------------------------------------------
