@@ -53,12 +53,12 @@ METHODS = {
     # scikit-learn would do on random rows, that is, on events that the network has seen
     "ANN": Method(
         MLPRegressor(activation="tanh", solver="lbfgs", max_iter=200),
-        {"hidden_layer_sizes": [(16, 16), (32, 32)], "alpha": [3.0, 10.0, 30.0]},
+        {"hidden_layer_sizes": [(16, 16), (32, 32)], "alpha": [3.0, 10.0, 30.0, 100.0]},
         members=5,  # as many as BLiqNet has
     ),
     "KRR": Method(
         KernelRidge(kernel="rbf"),
-        {"gamma": [0.01, 0.02, 0.04, 0.08, 0.16], "alpha": [0.003, 0.01, 0.03, 0.1, 0.3]},
+        {"gamma": [0.005, 0.01, 0.02, 0.04, 0.08], "alpha": [0.003, 0.01, 0.03, 0.1, 0.3]},
         kernel=True,
     ),
     "RF": Method(
@@ -67,7 +67,7 @@ METHODS = {
     ),
     "SVR": Method(
         SVR(kernel="rbf", cache_size=500),
-        {"gamma": [0.02, 0.04, 0.08], "C": [3.0, 10.0, 30.0, 100.0], "epsilon": [0.2, 0.4]},
+        {"gamma": [0.01, 0.02, 0.04, 0.08], "C": [3.0, 10.0, 30.0], "epsilon": [0.2, 0.4]},
         kernel=True,
         joint=False,
     ),
