@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bliqnet.classical_skip import RJB
 from bliqnet.data import Records, derive_inputs
-from bliqnet.model import RJB
 
 MAG_STEP, LN_RJB_STEP = 0.1, 0.1  # of the finite differences
 NEAREST = 1.0  # km
