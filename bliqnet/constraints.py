@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bliqnet.classical_skip import RJB
-from bliqnet.data import Records, derive_inputs
+from bliqnet.data import INPUTS, Records, derive_inputs
 
 MAG_STEP, LN_RJB_STEP = 0.1, 0.1  # of the finite differences
-NEAREST = 1.0  # km
+NEAREST, FARTHER = 1.0, 1.3  # km; times the largest recorded distance
+BEYOND_MAG = 0.3  # at either end of the recorded magnitudes, so that these ends lie well inside
 EFFECTIVE_DEPTH2 = 25.0  # km²: near the rupture ln Sa goes with ln sqrt(rjb² + (5 km)²), not with ln rjb
 LEAST_SLOPE = 0.05  # ln units per magnitude and per ln of effective distance; observed slopes are 0.3 to 4
 
@@ -20,13 +20,15 @@ LEAST_SLOPE = 0.05  # ln units per magnitude and per ln of effective distance; o
 def collocation(records: Records, generator: np.random.Generator, count: int) -> np.ndarray:
     """Inputs (3, C, D) of ``count`` scenarios: as drawn, with a larger magnitude, and farther away.
 
-    Magnitude and ln rjb are uniform over the ranges of ``records`` (distance from 1 km), together and not as recorded:
-    the rules hold between the records too. Everything else is that of a random record.
+    Magnitude and ln rjb are uniform from 1 km and 0.3 below the smallest magnitude of ``records`` to 1.3 times their
+    largest distance and 0.3 above the largest magnitude: the rules hold between and a little beyond the records too.
+    Everything else is that of a random record, but for ``rrup`` and ``ztor``, which would not fit the new place: they
+    count as unknown.
     """
     table = records.table
-    drawn = table.iloc[generator.integers(len(table), size=count)]
-    mag = generator.uniform(table["mag"].min(), table["mag"].max(), count)
-    farthest = max(float(table["rjb"].max()), 2.0 * NEAREST)
+    drawn = table.iloc[generator.integers(len(table), size=count)].drop(columns=["rrup", "ztor"], errors="ignore")
+    mag = generator.uniform(table["mag"].min() - BEYOND_MAG, table["mag"].max() + BEYOND_MAG, count)
+    farthest = FARTHER * max(float(table["rjb"].max()), NEAREST)
     rjb = np.exp(generator.uniform(np.log(NEAREST), np.log(farthest), count))
     places = ((mag, rjb), (mag + MAG_STEP, rjb), (mag, rjb * np.exp(LN_RJB_STEP)))
     return np.stack([derive_inputs(drawn.assign(mag=m, rjb=r), records.style_mix) for m, r in places])
@@ -40,7 +42,7 @@ def scaling_penalty(network: nn.Module, points: Tensor) -> Tensor:
     the rules to the letter, and the steep wrong slopes of a network at its start do not drown what the data say.
     """
     here, larger, farther = network(points.flatten(0, 1)).chunk(3, dim=1)  # (M, C, P) each
-    ln_distance = 0.5 * torch.log(points[..., RJB] ** 2 + EFFECTIVE_DEPTH2)  # (3, C)
+    ln_distance = 0.5 * torch.log(points[..., INPUTS.index("rjb")] ** 2 + EFFECTIVE_DEPTH2)  # (3, C)
     by_mag = (larger - here) / MAG_STEP
     by_distance = (here - farther) / (ln_distance[2] - ln_distance[0])[:, None]
     short = (LEAST_SLOPE - torch.stack([by_mag, by_distance])).clamp(min=0.0)  # (2, M, C, P)

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from bliqnet.data import INPUTS, derive_inputs
-from bliqnet.model import HYPO_DEPTH, LN_RJB, LN_VS30, MAG, RJB
 from bliqnet.physics import records_near
 from bliqnet.trained import TrainedModel
 from shared import reference_gmm
@@ -31,13 +30,15 @@ def jacobian(model: TrainedModel, table: pd.DataFrame, batch: int = 1024) -> np.
     """d ln Sa / d quantity of the mean of the members, (N, P, Q), by automatic differentiation through all of it.
 
     Q are mag, ln rjb, hypo_depth (per km) and ln vs30. Distance enters twice, as rjb and as ln sqrt(rjb² + 1 km²), so
-    d/d ln rjb = rjb d/d rjb + rjb² / (rjb² + 1 km²) d/d ln sqrt(...); it is 0 at rjb = 0.
+    d/d ln rjb = rjb d/d rjb + rjb² / (rjb² + 1 km²) d/d ln sqrt(...); it is 0 at rjb = 0. All other inputs are held.
     """
     parts = [_input_gradients(model, inputs) for inputs in _inputs(model, table).split(batch)]
-    by_input = torch.cat(parts).cpu().numpy().astype(float)  # (N, P, D)
+    by_input = dict(
+        zip(INPUTS, np.moveaxis(torch.cat(parts).cpu().numpy().astype(float), -1, 0), strict=True)
+    )  # (N, P)
     rjb = table["rjb"].to_numpy(float)[:, None]
-    by_ln_rjb = rjb * by_input[..., RJB] + rjb**2 / (rjb**2 + 1.0) * by_input[..., LN_RJB]
-    return np.stack([by_input[..., MAG], by_ln_rjb, by_input[..., HYPO_DEPTH], by_input[..., LN_VS30]], axis=-1)
+    found = by_input | {"ln_rjb": rjb * by_input["rjb"] + rjb**2 / (rjb**2 + 1.0) * by_input["ln_rjb"]}
+    return np.stack([found[name] for name in QUANTITIES], axis=-1)
 
 
 def _input_gradients(model: TrainedModel, inputs: torch.Tensor) -> torch.Tensor:

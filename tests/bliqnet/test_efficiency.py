@@ -7,13 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
+from bliqnet.data import INPUTS
 from bliqnet.efficiency import costs, function_evaluations, milliseconds_per_sample, time_against_batch
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork
 from shared.command import InputError
 
 
 def network(**options) -> LiquidNetwork:
-    return LiquidNetwork(NetworkShape(n_inputs=8, n_periods=2, members=2, hidden=4, head=4, **options), seeded())
+    return LiquidNetwork(
+        NetworkShape(n_inputs=len(INPUTS), n_periods=2, members=2, hidden=4, head=4, **options), seeded()
+    )
 
 
 def seeded() -> torch.Generator:
@@ -36,7 +39,7 @@ def test_evaluations_of_a_fixed_step_solver(options, wanted):
 
 
 def test_an_adaptive_solver_needs_more_for_a_tighter_tolerance():
-    inputs = torch.randn(20, 8, generator=seeded())
+    inputs = torch.randn(20, len(INPUTS), generator=seeded())
     loose, tight = (
         function_evaluations(network(solver="dopri5", rtol=rtol, atol=rtol), inputs) for rtol in (1e-2, 1e-7)
     )
@@ -45,7 +48,7 @@ def test_an_adaptive_solver_needs_more_for_a_tighter_tolerance():
 
 def test_counting_leaves_the_network_as_it_was():
     ours = network()
-    inputs = torch.randn(3, 8, generator=seeded())
+    inputs = torch.randn(3, len(INPUTS), generator=seeded())
     before = ours(inputs)
     function_evaluations(ours, inputs)
     assert "rate" not in vars(ours.liquid)
@@ -103,7 +106,7 @@ def test_no_rows_are_refused():
 
 def test_costs_are_what_is_known():
     ours = SimpleNamespace(network=network(), parameters=123)
-    plain = SimpleNamespace(network=PlainNetwork(NetworkShape(8, 2), seeded()))
+    plain = SimpleNamespace(network=PlainNetwork(NetworkShape(len(INPUTS), 2), seeded()))
     found = costs({"ours": ours, "plain": plain, "published": SimpleNamespace()}, {"ours": 2.5}).set_index("model")
     np.testing.assert_array_equal(found["parameters"], [123.0, np.nan, np.nan])
     np.testing.assert_array_equal(found["function_evaluations"], [8.0, 0.0, np.nan])

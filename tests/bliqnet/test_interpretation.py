@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from bliqnet.config import Recipe
-from bliqnet.data import INPUTS, Records, records_of
+from bliqnet.data import INPUTS, Records, derive_inputs, records_of
 from bliqnet.interpretation import (
     QUANTITIES,
     category_steps,
@@ -23,7 +24,7 @@ from bliqnet.interpretation import (
     trajectory_scenarios,
 )
 from bliqnet.interpretation_figures import physical_map, scaling_trellis, sensitivity_map, state_trajectories
-from bliqnet.model import LiquidNetwork
+from bliqnet.model import Scaling
 from bliqnet.physics import records_near, violations_map
 from bliqnet.trained import TrainedModel
 from bliqnet.training import Training
@@ -53,15 +54,19 @@ def model(records) -> TrainedModel:
 
 
 # --- sensitivities ---------------------------------------------------------------------------------------------------
-def ln_sa(model: TrainedModel, table: pd.DataFrame, **moved: np.ndarray) -> np.ndarray:
-    """The mean of the members in double precision, with the seven inputs written again from the physical quantities."""
-    mag, depth = table["mag"] + moved.get("mag", 0.0), table["hypo_depth"] + moved.get("hypo_depth", 0.0)
-    rjb = table["rjb"] * np.exp(moved.get("ln_rjb", 0.0))
-    ln_vs30 = np.log(table["vs30"]) + moved.get("ln_vs30", 0.0)
-    style = [(table["mechanism"] == name).astype(float) for name in ("NM", "RV")]
-    vertical = (table["component"] == "V").astype(float)
-    inputs = np.column_stack([mag, rjb, np.log(np.sqrt(rjb**2 + 1.0)), depth, ln_vs30, *style, vertical])
-    return model.network(torch.from_numpy(inputs)).mean(dim=0).detach().numpy()
+def ln_sa(model: TrainedModel, table: pd.DataFrame, **moved: float) -> np.ndarray:
+    """The mean of the members in double precision, inputs written again from the physical quantities that move."""
+    inputs = dict(zip(INPUTS, derive_inputs(table, model.style_mix).astype(float).T, strict=True))
+    rjb = table["rjb"].to_numpy(float) * np.exp(moved.get("ln_rjb", 0.0))
+    inputs |= {
+        "mag": table["mag"].to_numpy(float) + moved.get("mag", 0.0),
+        "rjb": rjb,
+        "ln_rjb": np.log(np.sqrt(rjb**2 + 1.0)),
+        "hypo_depth": table["hypo_depth"].to_numpy(float) + moved.get("hypo_depth", 0.0),
+        "ln_vs30": np.log(table["vs30"].to_numpy(float)) + moved.get("ln_vs30", 0.0),
+    }
+    columns = torch.from_numpy(np.column_stack(list(inputs.values())))
+    return model.network(columns).mean(dim=0).detach().numpy()
 
 
 @pytest.mark.parametrize(
@@ -87,17 +92,27 @@ def test_jacobian_is_the_limit_of_finite_differences(records, options):
         np.testing.assert_allclose(found[..., q], by_difference, rtol=1e-4, atol=1e-5)
 
 
-def test_jacobian_of_the_classical_form_is_known(records, model):
-    model = dataclasses.replace(model, network=LiquidNetwork(model.network.shape, torch.Generator().manual_seed(0)))
-    with torch.no_grad():
-        model.network.skip[:, 6] = -0.7  # rjb / 100
-        model.network.skip[:, 7] = torch.tensor([[-0.4], [-0.6]])  # ln Vs30; mean of the members -0.5
+class Known(nn.Module):
+    """Two members whose ln Sa is linear in rjb and ln Vs30; on average by -0.007 and -0.5."""
+
+    def __init__(self):
+        super().__init__()
+        self.output_scaling = Scaling(3)
+
+    def forward(self, inputs):
+        rjb, ln_vs30 = (inputs[:, [INPUTS.index(name)]] for name in ("rjb", "ln_vs30"))
+        return torch.stack([-0.006 * rjb - 0.4 * ln_vs30, -0.008 * rjb - 0.6 * ln_vs30]).expand(-1, -1, 3)
+
+
+def test_jacobian_of_a_known_form(records, model):
     table = records.table.query("component == 'H'").iloc[:5].assign(rjb=[0.0, 1.0, 10.0, 100.0, 200.0])
-    found = jacobian(model, table)
-    np.testing.assert_allclose(found[..., 3], -0.5, rtol=1e-5)
-    np.testing.assert_allclose(found[:, 0, 1], -0.007 * table["rjb"], rtol=1e-5)
-    assert (found[0, :, 1] == 0.0).all()
-    np.testing.assert_array_equal(found[..., [0, 2]], 0.0)
+    by_mag, by_distance, by_depth, by_vs30 = np.moveaxis(
+        jacobian(dataclasses.replace(model, network=Known()), table), -1, 0
+    )
+    np.testing.assert_allclose(by_vs30, -0.5, rtol=1e-5)
+    np.testing.assert_allclose(by_distance[:, 0], -0.007 * table["rjb"], rtol=1e-5)
+    assert (by_mag == 0.0).all()
+    assert (by_depth == 0.0).all()
 
 
 def test_category_steps_are_differences_of_predictions(records, model):
@@ -229,9 +244,9 @@ def test_scaling_curves_are_predictions_beside_bssa14(records, model):
     np.testing.assert_allclose(part["sigma"], ours.sigma[:, 2], rtol=1e-6)
     np.testing.assert_allclose(part["ln_bssa14"], theirs.ln_median[:, 2], rtol=1e-12)
     np.testing.assert_allclose(part["sigma_bssa14"], theirs.sigma[:, 2], rtol=1e-12)
-    inputs = torch.tensor([[5.0, 10.0, np.log(np.hypot(10.0, 1.0)), 10.0, np.log(500.0), 0.0, 0.0, 0.0]]).float()
-    of_members = model.network(inputs)[:, 0, 2].detach().numpy()
     one = sweep.table.iloc[[0]].assign(mag=5.0, rjb=10.0, hypo_depth=10.0, vs30=500.0)
+    inputs = torch.from_numpy(derive_inputs(one, model.style_mix))
+    of_members = model.network(inputs)[:, 0, 2].detach().numpy()
     spread = scaling_curves(model, records.table, dataclasses.replace(sweep, table=one)).iloc[2]["epistemic"]
     # two members: their standard deviation is their difference over the root of two
     assert spread == pytest.approx(abs(of_members[0] - of_members[1]) / np.sqrt(2.0), rel=1e-4)
