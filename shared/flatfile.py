@@ -8,6 +8,7 @@ silence. `read_scenarios` is for prediction: every row is kept, in order, or the
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from shared.flatfile_convert import (
     impossible,
     reasons_against,
 )
-from shared.flatfile_formats import CANONICAL, PREDICTORS, Match, column_of, is_spectral, periods_of
+from shared.flatfile_formats import CANONICAL, PREDICTORS, Match, column_of, is_spectral, periods_of, recognise
 
 __all__ = [
     "CACHE",
@@ -191,13 +192,11 @@ def read_scenarios(path: Path | str) -> pd.DataFrame:
         As `read_flatfile`; also a value that is missing or impossible (the message names the first row and column).
     """
     path = Path(path)
-    sheet, match = flatfile_reading.open_sheet(path, scenarios=True)
-    raw = sheet.load(list(range(len(sheet.header))), match.text_positions())
+    sheet, match = flatfile_reading.open_sheet(path, partial(recognise, scenarios=True))
+    raw = flatfile_reading.load_rows(sheet, list(range(len(sheet.header))), match.text_positions(), str(path))
     components = {component for component in match.spectra if component}
     component = components.pop() if len(components) == 1 else flatfile_reading.component_of(path, sheet.name, match)
     table = convert(raw, match, str(path), component, spectra=False).table
-    if table.empty:
-        raise InputError(f"{path}: there is a header but no row")
     _refuse_impossible(table, match, str(path))
     return table[list(CANONICAL)].assign(**_identifying(raw, match))
 

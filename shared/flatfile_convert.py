@@ -167,7 +167,7 @@ def convert(raw: pd.DataFrame, match: Match, where: str, component: str, *, spec
     if "log_vs30" in match.positions:
         base["vs30"] = _unlog_vs30(number("log_vs30"), number("log_rjb"), base["rjb"].to_numpy(), where, notes)
     base["component"] = _components(raw, match, component, where)
-    if "event_id" not in match.positions and spectra:
+    if spectra and "event_id" not in match.positions and "mag" in match.positions:
         _infer_events(base, notes)
     base.loc[base["station_id"] == "", "station_id"] = UNKNOWN_STATION
     base["record_id"] = base["record_id"].mask(base["record_id"] == "", "row " + base["row"].astype(str))

@@ -282,8 +282,7 @@ def recognise(header: list[str], where: str, *, scenarios: bool = False) -> Matc
     InputError
         No format is complete (the message names the nearest and what it lacks), or a wanted column is there twice.
     """
-    names = [" ".join(str(name).split()).casefold() for name in header]
-    matches = [_match(known, header, names, scenarios) for known in FORMATS]
+    matches = [read_as(known, header, scenarios=scenarios) for known in FORMATS]
     complete = [match for match in matches if not match.missing]
     if not complete:
         raise InputError(f"{where}: unknown header; {_what_is_missing(matches, header)}")
@@ -291,6 +290,11 @@ def recognise(header: list[str], where: str, *, scenarios: bool = False) -> Matc
     if best.repeated:
         raise InputError(f"{where}: column '{best.repeated[0]}' is there twice; keep one")
     return best
+
+
+def folded(header: list[str]) -> list[str]:
+    """Names of columns without what does not count: case, and blanks beyond one."""
+    return [" ".join(str(name).split()).casefold() for name in header]
 
 
 def _what_is_missing(matches: list[Match], header: list[str]) -> str:
@@ -302,7 +306,9 @@ def _what_is_missing(matches: list[Match], header: list[str]) -> str:
     return f"nearest to {nearest.format.name}, which also needs {lacks}; add what is missing or see data/README.md"
 
 
-def _match(known: Format, header: list[str], names: list[str], scenarios: bool) -> Match:
+def read_as(known: Format, header: list[str], *, scenarios: bool = False) -> Match:
+    """What a header has of one format, and what it lacks."""
+    names = folded(header)
     optional = ("event_id", "component") if scenarios else ()
     positions, repeated = {}, []
     for canonical, sources in known.columns.items():

@@ -24,6 +24,8 @@ from shared.command import InputError
 from shared.flatfile_convert import Converted, convert
 from shared.flatfile_formats import CANONICAL, TEXT_COLUMNS, Match, is_spectral, recognise
 
+Recogniser = Callable[[list[str], str], Match]  # of a header and the name of its file; raises InputError
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -59,9 +61,9 @@ def load(path: Path, cache: Path | None) -> tuple[Converted, str]:
     return converted, digest
 
 
-def open_sheet(path: Path, *, scenarios: bool = False) -> tuple[Sheet, Match]:
-    """The first table of a file whose header is a known format. Raises ``InputError`` when there is none."""
-    return _open(path, _content(path), scenarios)
+def open_sheet(path: Path, recogniser: Recogniser) -> tuple[Sheet, Match]:
+    """The first table of a file whose header ``recogniser`` takes. Raises its ``InputError`` when it takes none."""
+    return _open(path, _content(path), recogniser)
 
 
 def first_sheet(path: Path) -> Sheet:
@@ -72,18 +74,26 @@ def first_sheet(path: Path) -> Sheet:
     return sheet
 
 
-def _open(path: Path, content: bytes, scenarios: bool) -> tuple[Sheet, Match]:
+def load_rows(sheet: Sheet, columns: list[int], as_text: list[int], where: str) -> pd.DataFrame:
+    """What ``sheet.load`` gives. Raises ``InputError`` when there is no row."""
+    table = sheet.load(columns, as_text)
+    if table.empty:
+        raise InputError(f"{where}: there is a header but no row")
+    return table
+
+
+def _open(path: Path, content: bytes, recogniser: Recogniser) -> tuple[Sheet, Match]:
     refusals = []
     for sheet in _sheets(content, str(path)):
         try:
-            return sheet, recognise(sheet.header, str(path), scenarios=scenarios)
+            return sheet, recogniser(sheet.header, str(path))
         except InputError as error:  # a workbook may begin with a page of explanations
             refusals.append(error)
     raise refusals[0] if refusals else InputError(f"{path}: the workbook is empty")
 
 
 def _parse(path: Path, content: bytes) -> Converted:
-    sheet, match = _open(path, content, scenarios=False)
+    sheet, match = _open(path, content, recognise)
     raw = sheet.load(match.wanted(), match.text_positions())
     return convert(raw, match, str(path), component_of(path, sheet.name, match))
 

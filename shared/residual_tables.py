@@ -16,7 +16,7 @@ import pandas as pd
 from shared.command import InputError
 from shared.flatfile_convert import LIMITS, UNKNOWN_STATION, identifiers, impossible, numbers
 from shared.flatfile_formats import periods_of
-from shared.flatfile_reading import Sheet, first_sheet
+from shared.flatfile_reading import Sheet, first_sheet, load_rows
 from shared.residuals import DEVIATIONS, Decomposition, decompose
 
 LEAST_RECORDS = 10  # at one period at least, or there is nothing to decompose
@@ -93,9 +93,7 @@ def read_residuals(path: Path, *, fixed: Sequence[str] = (), event_only: bool = 
     sheet = first_sheet(path)
     places = _places(sheet, str(path), fixed, event_only)
     text = [place for name, place in places.items() if name in TEXT]
-    raw = sheet.load(sorted(set(places.values())), text)
-    if raw.empty:
-        raise InputError(f"{path}: there is a header but no row")
+    raw = load_rows(sheet, sorted(set(places.values())), text, str(path))
     notes: list[str] = []
     table = pd.DataFrame({"row": raw.index})
     for name in (each for each in TEXT if each in places and each != "synthetic"):
