@@ -38,6 +38,8 @@ class Recipe:
     """mixed: Gaussian likelihood with a random event term; mse: squared error."""
     backward_weight: float = 0.01
     """Weight of the backward branch's squared error (scaled inputs) in the loss."""
+    physics_weight: float = 3.0
+    """Weight in the loss of medians that rise with distance or fall with magnitude; 0: the data alone decide."""
     scaling: Literal["standard", "minmax"] = "standard"
     """Inputs and outputs to zero mean and unit deviation, or to [-1, 1] as in the paper; training rows only."""
     epochs: int = 60
@@ -57,7 +59,7 @@ class Recipe:
         for name in ("rtol", "atol", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise InputError(f"--{name.replace('_', '-')}: must be positive, not {getattr(self, name)}")
-        for name in ("backward_weight", "weight_decay"):
+        for name in ("backward_weight", "physics_weight", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"--{name.replace('_', '-')}: must not be negative, but is {getattr(self, name)}")
 

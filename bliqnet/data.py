@@ -12,10 +12,12 @@ import torch
 from shared import flatfile, splits, synthetic
 from shared.command import InputError
 from shared.flatfile import Flatfile
+from shared.scenarios import rupture_tops
 
 # The paper's seven inputs: magnitude, Joyner-Boore distance, its log, style of faulting, hypocentral depth, log Vs30,
-# direction. The two categories take three columns: strike-slip and horizontal are the zeros.
-INPUTS = ("mag", "rjb", "ln_rjb", "hypo_depth", "ln_vs30", "normal", "reverse", "vertical")
+# direction; the two categories take three columns: strike-slip and horizontal are the zeros. And rupture distance,
+# which tells a shallow large rupture from a deep one; where a table has none, it is estimated.
+INPUTS = ("mag", "rjb", "ln_rjb", "hypo_depth", "ln_vs30", "normal", "reverse", "vertical", "rrup")
 LEAST_RECORDS = 10  # a period with fewer records can be neither fitted nor checked
 
 
@@ -119,11 +121,13 @@ def derive_inputs(table: pd.DataFrame, style_mix: tuple[float, float]) -> np.nda
     """The network's inputs, (N, D) float32, in the order of ``INPUTS``, from canonical columns.
 
     ``ln_rjb`` is the log of sqrt(rjb² + 1 km²), finite at the fault. A row of unknown style of faulting gets
-    ``style_mix``, the shares of normal and reverse among the training rows.
+    ``style_mix``, the shares of normal and reverse among the training rows. An unknown ``rrup`` is sqrt(rjb² + ztor²),
+    an unknown ztor that of `shared.scenarios.rupture_tops`.
     """
     mechanism = table["mechanism"].to_numpy()
     rjb = table["rjb"].to_numpy(float)
     unknown = mechanism == "U"
+    rrup = table["rrup"].to_numpy(float) if "rrup" in table else np.full(len(table), np.nan)
     return np.column_stack(
         [
             table["mag"].to_numpy(float),
@@ -134,6 +138,7 @@ def derive_inputs(table: pd.DataFrame, style_mix: tuple[float, float]) -> np.nda
             np.where(unknown, style_mix[0], mechanism == "NM"),
             np.where(unknown, style_mix[1], mechanism == "RV"),
             table["component"].to_numpy() == "V",
+            np.where(np.isnan(rrup), np.hypot(rjb, rupture_tops(table)), rrup),
         ]
     ).astype(np.float32)
 

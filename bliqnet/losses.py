@@ -100,12 +100,14 @@ def event_least_squares(
     tau: Tensor,
     phi: Tensor,
     roughness: Tensor | None = None,
+    ridge: Tensor | None = None,
 ) -> Tensor:
     """Generalised least squares with a random event term: coefficients (K, P) of ``features`` (B, K).
 
     Solves Xᵀ V⁻¹ X b + roughness = Xᵀ V⁻¹ y for all periods at once, with V of :func:`marginal_nll` and its inverse by
     Sherman and Morrison. ``roughness`` (P, P) couples a coefficient's values at neighbouring periods, see
-    :func:`roughness_penalty`; a slight ridge keeps a feature that never varies (no vertical rows, say) at zero.
+    :func:`roughness_penalty`; ``ridge`` (K,) holds precisions of a normal prior around 0; a slight one for all
+    keeps a feature that never varies (no vertical rows, say) at zero.
     ``target`` and ``mask`` (B, P), ``tau`` and ``phi`` (E, P).
     """
     features, target, mask, tau, phi = (each.double() for each in (features, target, mask, tau, phi))
@@ -123,14 +125,29 @@ def event_least_squares(
         weighted = x / phi2[e, None]
         normal[p, :, p] = weighted.T @ x - x_sum.T @ (shrink[:, None] * x_sum)
         right[p] = weighted.T @ y - x_sum.T @ (shrink * y_sum)
-    if roughness is not None:
-        for k in range(n_features):
+    for k in range(n_features):
+        if roughness is not None:
             normal[:, k, :, k] += roughness.to(normal)
+        if ridge is not None:
+            normal[:, k, :, k] += ridge[k].to(normal) * torch.eye(n_periods).to(normal)
     size = n_periods * n_features
     normal = normal.reshape(size, size)
-    ridge = 1e-9 * torch.diag(normal).mean()
-    normal += ridge * torch.eye(size, dtype=normal.dtype, device=normal.device)
+    normal += 1e-9 * torch.diag(normal).mean() * torch.eye(size, dtype=normal.dtype, device=normal.device)
     return torch.linalg.solve(normal, right.reshape(size)).reshape(n_periods, n_features).T.float()
+
+
+def event_slope(x: Tensor, y: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor) -> Tensor:
+    """Slope (P,) of ``y`` on ``x``, both (B, P), through the origin, by generalised least squares with an event term.
+
+    As :func:`event_least_squares`, with a feature of its own for every period; 0 where ``x`` is 0.
+    """
+    n_events = len(tau)
+    x, y, n = x * mask, y * mask, event_sums(mask[None], event, n_events)[0]
+    phi2, tau2 = phi**2, tau**2
+    shrink = tau2 / (phi2 * (phi2 + n * tau2))
+    x_sum, y_sum = event_sums(torch.stack([x, y]), event, n_events)
+    squares, products = event_sums(torch.stack([x * x, x * y]), event, n_events) / phi2
+    return (products - shrink * x_sum * y_sum).sum(0) / (squares - shrink * x_sum**2).sum(0).clamp(min=1e-12)
 
 
 def roughness_penalty(periods: np.ndarray, strength: float) -> np.ndarray:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torchdiffeq import odeint, odeint_adjoint
 
+from bliqnet.classical_skip import N_SKIP_FEATURES, skip_features
+
 FIXED_STEP = ("euler", "midpoint", "rk4")
 # How steep a gate starts, per standard deviation of an input; the choice is in the README, under "Tried"
 GATE_GAIN, GATE_GAIN_SPREAD = 6.0, 0.7  # median, and standard deviation of its ln
@@ -229,10 +231,17 @@ class LiquidNetwork(nn.Module):
 
     def read_forwards(self, hidden: Tensor, inputs: Tensor) -> Tensor:
         """ln Sa (M, B, P) from hidden states (M, B, H); ``inputs``, (B, D) or (M, B, D), feed the skip."""
-        ln_sa = self.head_out(torch.relu(self.head_in(hidden)))
+        ln_sa = self._head(hidden)
         if self.shape.skip == "classical":
             ln_sa = torch.baddbmm(ln_sa, skip_features(inputs).expand(self.shape.members, -1, -1), self.skip)
         return self.output_scaling.inverse(ln_sa)
+
+    def correction(self, inputs: Tensor) -> Tensor:
+        """What the head adds to the skip, (M, B, P), in scaled ln Sa."""
+        return self._head(self.hidden(inputs))
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        return self.head_out(torch.relu(self.head_in(hidden)))
 
     def read_backwards(self, hidden: Tensor) -> Tensor:
         """Scaled inputs (M, B, D) from hidden states (M, B, H): the paper's backward branch."""
@@ -256,36 +265,3 @@ class PlainNetwork(nn.Module):
         x = self.input_scaling(inputs).expand(self.shape.members, -1, -1)
         x = torch.relu(self.second(torch.relu(self.first(x))))
         return self.output_scaling.inverse(self.third(x))
-
-
-MAG, RJB, LN_RJB, HYPO_DEPTH, LN_VS30, NORMAL, REVERSE, VERTICAL = range(8)  # positions in data.INPUTS
-N_SKIP_FEATURES = 22
-
-
-def skip_features(inputs: Tensor) -> Tensor:
-    """Terms of a classical ground-motion model, (..., K), from raw ``inputs`` (..., D); the first is the constant.
-
-    The form of Boore et al. (2014): magnitude scaling quadratic below M 5.5 and linear above, magnitude-dependent
-    geometrical spreading with an effective depth of 5 km, anelastic attenuation, a linear site term, style of faulting,
-    and depth; each once for all components and once more for the vertical.
-    """
-    mag = inputs[..., MAG]
-    below, above = torch.clamp(mag - 5.5, max=0.0), torch.clamp(mag - 5.5, min=0.0)
-    ln_r = 0.5 * torch.log(inputs[..., RJB] ** 2 + 25.0) - 4.0
-    terms = torch.stack(
-        [
-            torch.ones_like(mag),
-            below,
-            below**2,
-            above,
-            ln_r,
-            (mag - 5.0) * ln_r,
-            inputs[..., RJB] / 100.0,
-            inputs[..., LN_VS30] - 6.1,
-            inputs[..., NORMAL],
-            inputs[..., REVERSE],
-            inputs[..., HYPO_DEPTH] / 10.0 - 1.0,
-        ],
-        dim=-1,
-    )
-    return torch.cat([terms, terms * inputs[..., VERTICAL, None]], dim=-1)

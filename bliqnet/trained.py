@@ -55,7 +55,7 @@ class TrainedModel:
     @classmethod
     def of(cls, training: Training, records: Records, provenance: dict[str, Any]) -> "TrainedModel":
         """The best that ``training`` on ``records`` has come to."""
-        network = training.best_network()
+        network = training.final_network()
         residual = training.held_out_residual(network)
         table = records.table
         return cls(

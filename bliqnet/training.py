@@ -12,22 +12,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bliqnet.config import Recipe
-from bliqnet.data import Records, check_periods, tensors
-from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, marginal_nll, roughness_penalty, squared_error
-from bliqnet.model import (
+from bliqnet.classical_skip import (
     HYPO_DEPTH,
     LN_RJB,
     LN_VS30,
     MAG,
     NORMAL,
     REVERSE,
+    RIDGE,
     VERTICAL,
-    LiquidNetwork,
-    NetworkShape,
-    PlainNetwork,
     skip_features,
 )
+from bliqnet.config import Recipe
+from bliqnet.constraints import collocation, scaling_penalty
+from bliqnet.data import Records, check_periods, tensors
+from bliqnet.losses import (
+    Aleatory,
+    event_least_squares,
+    event_slope,
+    fit_aleatory,
+    marginal_nll,
+    roughness_penalty,
+    squared_error,
+)
+from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork
 from shared import splits
 from shared.command import InputError
 from shared.flatfile import periods_of
@@ -37,6 +45,7 @@ WARM_UP = 0.05  # share of the epochs over which the learning rate rises
 SKIP_ROUGHNESS = 30.0  # see losses.roughness_penalty; of 3, 10, 30, 100 on held-out events of the training part
 # Inputs that a gate may start on, named twice where they go through many values; ln rjb speaks for rjb
 GATE_INPUTS = (*(MAG, LN_RJB, HYPO_DEPTH, LN_VS30) * 2, NORMAL, REVERSE, VERTICAL)
+COLLOCATION = 128  # scenarios in a step at which the scaling is asked for, and four times as many in validation
 SKIP_ROUNDS = 3  # deviations and skip are fitted in turn; the third round changes ln Sa by less than 0.001
 
 
@@ -59,7 +68,7 @@ class Training:
     """
 
     def __init__(self, records: Records, recipe: Recipe, seed: int, device: torch.device, plain: bool = False):
-        self.recipe, self.seed, self.device = recipe, seed, device
+        self.records, self.recipe, self.seed, self.device = records, recipe, seed, device
         check_periods(records)
         n_folds, n_events = max(recipe.members, LEAST_FOLDS), len(np.unique(records.event))
         if n_events < n_folds:
@@ -93,6 +102,7 @@ class Training:
         self.best_loss = torch.full((recipe.members,), math.inf, device=device)
         self.best_epoch = torch.zeros(recipe.members, dtype=torch.long, device=device)
         self.best = copy.deepcopy(self._weights())
+        self.checked_at = self._collocation(-1, 4 * COLLOCATION)  # (3, C, D)
         self._validate()  # the start counts: a network that only gets worse stays the classical form
 
     # --- before the first epoch ---
@@ -110,10 +120,13 @@ class Training:
         features = skip_features(self.inputs)
         scaling, mask = self.network.output_scaling, self.observed * (1.0 - self.held_out)
         roughness = torch.from_numpy(roughness_penalty(self.periods, SKIP_ROUGHNESS))
+        ridge = torch.tensor(RIDGE)
         for _ in range(SKIP_ROUNDS):
             tau, phi = self.aleatory(self.event_mag())  # (M, E, P)
             for m in range(self.recipe.members):
-                in_ln = event_least_squares(features, self.target, mask[m], self.event, tau[m], phi[m], roughness)
+                in_ln = event_least_squares(
+                    features, self.target, mask[m], self.event, tau[m], phi[m], roughness, ridge
+                )
                 in_ln[0] -= scaling.centre  # the first feature is the constant
                 self.network.skip[m] = in_ln / scaling.scale
             fit_aleatory(self.aleatory, self.target - self.network(self.inputs), mask, self.event, self.event_mag())
@@ -137,6 +150,7 @@ class Training:
     def run_epoch(self) -> dict[str, float]:
         """Train for an epoch, validate, keep every member's best weights; returns what to log."""
         batches = self._batches()
+        scenarios = self._collocation(self.epoch, COLLOCATION * len(batches)).chunk(len(batches), dim=1)
         sums = torch.zeros(2)  # loss x records, records
         for index, rows in enumerate(batches):
             progress = (self.epoch + index / len(batches)) / self.recipe.epochs
@@ -144,7 +158,8 @@ class Training:
                 group["lr"] = self.recipe.learning_rate * schedule(progress)
             self.optimizer.zero_grad()
             misfit, backward = self._losses(rows)  # (M,) each
-            (misfit + self.recipe.backward_weight * backward).sum().backward()
+            loss = misfit + self.recipe.backward_weight * backward + self._unphysical(scenarios[index])
+            loss.sum().backward()
             self.optimizer.step()
             sums += torch.tensor([float(misfit.detach().mean()) * len(rows), len(rows)])
         self.epoch += 1
@@ -166,6 +181,17 @@ class Training:
         number = (np.cumsum(sizes) - 1) // self.recipe.batch
         parts = np.split(order, np.flatnonzero(np.diff(number)) + 1)
         return [torch.from_numpy(np.concatenate([self.event_rows[e] for e in part])).to(self.device) for part in parts]
+
+    def _collocation(self, epoch: int, count: int) -> Tensor:
+        """``count`` scenarios (3, C, D) of an epoch at which the scaling is asked for; those of validation are -1."""
+        points = collocation(self.records, np.random.default_rng((self.seed, epoch + 1, count)), count)
+        return torch.from_numpy(points).to(self.device)
+
+    def _unphysical(self, scenarios: Tensor) -> Tensor | float:
+        """The weighted penalty of every member, (M,), on medians that scale as no earthquake does."""
+        if self.recipe.physics_weight == 0.0 or not isinstance(self.network, LiquidNetwork):
+            return 0.0
+        return self.recipe.physics_weight * scaling_penalty(self.network, scenarios)
 
     def _losses(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Misfit and backward branch's squared error of every member, (M,) each, on its training part of the batch."""
@@ -194,7 +220,7 @@ class Training:
     @torch.no_grad()
     def _validate(self) -> Tensor:
         rows = torch.arange(len(self.inputs), device=self.device)
-        validation = self._misfit(self.network(self.inputs), rows, self.held_out)
+        validation = self._misfit(self.network(self.inputs), rows, self.held_out) + self._unphysical(self.checked_at)
         better = validation < self.best_loss
         self.best_loss = torch.where(better, validation, self.best_loss)
         self.best_epoch = torch.where(better, self.epoch, self.best_epoch)
@@ -220,6 +246,27 @@ class Training:
         for name, parameter in network.named_parameters():
             parameter.copy_(self.best[f"network.{name}"])
         return network.eval()
+
+    @torch.no_grad()
+    def final_network(self) -> LiquidNetwork | PlainNetwork:
+        """`best_network`, and its head's correction of the classical skip scaled by what held-out events bear out.
+
+        A correction learnt from some earthquakes holds for others in part. What part, between none and all, is a
+        regression at each period of held-out residuals of the skip on the correction, with an event term.
+        """
+        network = self.best_network()
+        if not isinstance(network, LiquidNetwork) or self.recipe.skip != "classical":
+            return network
+        scale = network.output_scaling.scale
+        correction = (network.correction(self.inputs) * scale * self.held_out).sum(dim=0)  # (N, P)
+        residual = self.held_out_residual(network)
+        tau, phi = self.calibrated_aleatory(residual)(self.event_mag())
+        left = torch.nan_to_num(residual) + correction  # what the skip alone leaves
+        mask = torch.isfinite(residual).float()
+        borne_out = event_slope(correction, left, mask, self.event, tau[0], phi[0]).clamp(0.0, 1.0)
+        network.head_out.weight.mul_(borne_out)
+        network.head_out.bias.mul_(borne_out)
+        return network
 
     @torch.no_grad()
     def held_out_residual(self, network: LiquidNetwork | PlainNetwork) -> Tensor:

@@ -62,15 +62,31 @@ def scenarios_of(table: pd.DataFrame) -> tuple[Scenarios, np.ndarray]:
     """
     mag, rjb, vs30, complete = predictors(table, "mag", "rjb", "vs30")
     style = mechanisms(table)
-    names = ["rrup", "hypo_depth", "ztor", "dip", "rx", "width", "z1pt0", "z2pt5"]
-    rrup, hypo_depth, ztor, dip, rx, width, z1pt0, z2pt5 = (optional(table, name) for name in names)
-    usual = np.array([(USUAL_DIP[name], *USUAL_WIDTH[name]) for name in style]).reshape(-1, 3)
-    dip = np.where(np.isnan(dip), usual[:, 0], np.maximum(dip, LEAST_DIP))
-    likely_width = np.where(np.isnan(width), 10 ** (usual[:, 1] + usual[:, 2] * mag), width)
-    above = HYPOCENTRE_DOWN_DIP * likely_width * np.sin(np.radians(dip))
-    ztor = np.where(np.isnan(ztor), np.maximum(hypo_depth - above, 0.0), ztor)  # NaN without hypocentral depth
+    names = ["rrup", "hypo_depth", "rx", "width", "z1pt0", "z2pt5"]
+    rrup, hypo_depth, rx, width, z1pt0, z2pt5 = (optional(table, name) for name in names)
+    dip, ztor = _dip_and_top(table, style)
     reverse, normal = style == "RS", style == "NS"
     top = np.where(np.isnan(ztor), mean_ztor(mag, reverse), ztor)
     rrup = np.where(np.isnan(rrup), np.hypot(rjb, top), rrup)
     columns = (mag, reverse, normal, rjb, rrup, vs30, dip, ztor, hypo_depth, rx, width, z1pt0 / 1000.0, z2pt5)
     return Scenarios(*(values[complete, None] for values in columns)), complete
+
+
+def rupture_tops(table: pd.DataFrame) -> np.ndarray:
+    """Depth in km to the top of the rupture (N,): the table's ztor, or where that is unknown an estimate.
+
+    The hypocentre is taken to lie 60 % of the width down a rupture of the usual width and dip, as far as there is room
+    (Kaklamanos, Baise and Boore 2011). NaN where magnitude or hypocentral depth are needed and unknown.
+    """
+    return _dip_and_top(table, mechanisms(table))[1]
+
+
+def _dip_and_top(table: pd.DataFrame, style: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    names = ("mag", "hypo_depth", "ztor", "dip", "width")
+    mag, hypo_depth, ztor, dip, width = (optional(table, name) for name in names)
+    code, styles = pd.factorize(style)
+    usual = np.array([(USUAL_DIP[name], *USUAL_WIDTH[name]) for name in styles]).reshape(-1, 3)[code]
+    dip = np.where(np.isnan(dip), usual[:, 0], np.maximum(dip, LEAST_DIP))
+    width = np.where(np.isnan(width), 10 ** (usual[:, 1] + usual[:, 2] * mag), width)
+    above = HYPOCENTRE_DOWN_DIP * width * np.sin(np.radians(dip))
+    return dip, np.where(np.isnan(ztor), np.maximum(hypo_depth - above, 0.0), ztor)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from bliqnet.config import Recipe
+from bliqnet.constraints import collocation, scaling_penalty
 from bliqnet.data import Records, derive_inputs, records_of
 from bliqnet.losses import Aleatory, fit_aleatory
-from bliqnet.model import LiquidNetwork, PlainNetwork
+from bliqnet.model import LN_RJB, LiquidNetwork, PlainNetwork
 from bliqnet.training import LEAST_FOLDS, WARM_UP, Training, column_scaling, network_shape, schedule
 from shared import synthetic
 from shared.command import InputError
@@ -164,7 +165,7 @@ def test_a_missing_period_hides_one_value_and_no_more(records):
 
 
 def test_best_weights_are_those_of_the_least_validation_loss(records):
-    training = training_of(records, loss="mse", members=3, learning_rate=0.1, epochs=200)
+    training = training_of(records, loss="mse", members=3, learning_rate=0.1, epochs=200, physics_weight=0.0)
     losses, weights = [], []
     for epoch in range(6):
         if epoch:  # the start counts too
@@ -182,6 +183,20 @@ def test_best_weights_are_those_of_the_least_validation_loss(records):
     for name, parameter in network.named_parameters():
         for m in range(3):
             assert torch.equal(parameter[m], weights[best[m]][name][m]), name
+
+
+def test_the_scaling_stays_physical_against_the_data(records):
+    """Spectra that rise a little with distance, amid scatter: learnt without the penalty, refused with it."""
+    scatter = np.random.default_rng(8).normal(0.0, 0.5, records.ln_sa.shape)
+    ln_sa = 0.15 * records.inputs[:, [LN_RJB]] + scatter + 0.0 * records.ln_sa  # NaN where it was
+    rising = dataclasses.replace(records, ln_sa=ln_sa.astype(np.float32))
+    points = torch.from_numpy(collocation(records, np.random.default_rng(9), 200))
+    left = {}
+    for weight in (0.0, 3.0):
+        training = after(training_of(rising, physics_weight=weight, epochs=12, learning_rate=0.03), 12)
+        left[weight] = scaling_penalty(training.best_network(), points).detach()
+    assert (left[0.0] > 0.1).all()
+    assert (left[3.0] < 0.1 * left[0.0]).all()
 
 
 @pytest.mark.parametrize(
