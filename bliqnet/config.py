@@ -40,6 +40,8 @@ class Recipe:
     """Weight of the backward branch's squared error (scaled inputs) in the loss."""
     physics_weight: float = 3.0
     """Weight in the loss of medians that rise with distance or fall with magnitude; 0: the data alone decide."""
+    inverse_steps: int = 2
+    """Steps of the inverse's liquid layer from t = 1 back to 0; 0: no liquid layer there."""
     scaling: Literal["standard", "minmax"] = "standard"
     """Inputs and outputs to zero mean and unit deviation, or to [-1, 1] as in the paper; training rows only."""
     epochs: int = 60
@@ -59,7 +61,7 @@ class Recipe:
         for name in ("rtol", "atol", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise InputError(f"--{name.replace('_', '-')}: must be positive, not {getattr(self, name)}")
-        for name in ("backward_weight", "physics_weight", "weight_decay"):
+        for name in ("backward_weight", "physics_weight", "weight_decay", "inverse_steps"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"--{name.replace('_', '-')}: must not be negative, but is {getattr(self, name)}")
 
@@ -76,6 +78,8 @@ class FitConfig(Recipe):
     """Seed of the splits, the weights, the order of batches and the synthetic data."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
+    inverse: bool = True
+    """Learn the inverse too, from spectra to magnitude, distance, Vs30, depth and mechanism."""
     threads: int = 1
     """Threads of torch on the CPU; the networks are small, and one was the fastest on two cores."""
 
@@ -119,6 +123,8 @@ class PredictConfig:
     """Run folder, or latest: the newest complete run below runs/bliqnet."""
     known_sites: bool = False
     """Add the site term of every station_id that has training records: only for the training data's own network."""
+    inverse: bool = False
+    """From spectra to parameters: --input holds SA(T) and PGA in g, --output gets quantiles of mag, rjb, vs30 ..."""
     batch: int = 1024
     """Rows per step; more, and the arrays no longer fit the processor's cache."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -129,6 +135,8 @@ class PredictConfig:
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         refuse_below_one(self, "batch", "threads")
+        if self.inverse and self.known_sites:
+            raise InputError("--known-sites: is of spectra predicted, not of --inverse; leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,20 @@ class EvaluateConfig(FitConfig):
 
     folds: int = 5
     """Folds of the cross-validation."""
+    external: tuple[Path, ...] = ()
+    """Flatfiles of other records, which nothing is trained on: each is evaluated by itself."""
+    baselines: bool = True
+    """Compare with tuned scikit-learn models (ANN, KRR, RF, SVR, ensemble): most of the time goes into them."""
     output: Path | None = None
     """Run folder, new or empty; by default runs/bliqnet-evaluation/<UTC time>-seed<seed>."""
+    resume: Path | None = None
+    """Run folder of an interrupted evaluation to go on with; its options are kept, others given here are refused."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        if self.folds < 2:
+            raise InputError(f"--folds: must be at least 2, not {self.folds}")
 
 
 def refuse_below_one(config: Any, *names: str) -> None:

@@ -104,15 +104,19 @@ def event_least_squares(
 ) -> Tensor:
     """Generalised least squares with a random event term: coefficients (K, P) of ``features`` (B, K).
 
-    Solves Xᵀ V⁻¹ X b + roughness = Xᵀ V⁻¹ y for all periods at once, with V of :func:`marginal_nll` and its inverse by
-    Sherman and Morrison. ``roughness`` (P, P) couples a coefficient's values at neighbouring periods, see
-    :func:`roughness_penalty`; ``ridge`` (K,) holds precisions of a normal prior around 0; a slight one for all
-    keeps a feature that never varies (no vertical rows, say) at zero.
-    ``target`` and ``mask`` (B, P), ``tau`` and ``phi`` (E, P).
+    Solves Xᵀ V⁻¹ X b + penalties = Xᵀ V⁻¹ y for all periods at once, with V of :func:`marginal_nll`. ``target`` and
+    ``mask`` (B, P), ``tau`` and ``phi`` (E, P); the penalties are those of :func:`solve_normal_equations`.
     """
+    return solve_normal_equations(*event_normal_equations(features, target, mask, event, tau, phi), roughness, ridge)
+
+
+def event_normal_equations(
+    features: Tensor, target: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Xᵀ V⁻¹ X (P, K, K) and Xᵀ V⁻¹ y (P, K), the inverse by Sherman and Morrison's formula; float64."""
     features, target, mask, tau, phi = (each.double() for each in (features, target, mask, tau, phi))
     (n_events, n_periods), n_features = tau.shape, features.shape[1]
-    normal = features.new_zeros(n_periods, n_features, n_periods, n_features)
+    normal = features.new_zeros(n_periods, n_features, n_features)
     right = features.new_zeros(n_periods, n_features)
     for p in range(n_periods):
         rows = mask[:, p] > 0
@@ -123,17 +127,32 @@ def event_least_squares(
         y_sum = y.new_zeros(n_events).index_add(0, e, y)
         shrink = tau2 / (phi2 * (phi2 + n * tau2))
         weighted = x / phi2[e, None]
-        normal[p, :, p] = weighted.T @ x - x_sum.T @ (shrink[:, None] * x_sum)
+        normal[p] = weighted.T @ x - x_sum.T @ (shrink[:, None] * x_sum)
         right[p] = weighted.T @ y - x_sum.T @ (shrink * y_sum)
+    return normal, right
+
+
+def solve_normal_equations(
+    normal: Tensor, right: Tensor, roughness: Tensor | None = None, ridge: Tensor | None = None
+) -> Tensor:
+    """Coefficients (K, P) of all periods at once.
+
+    ``roughness`` (P, P) couples a coefficient's values at neighbouring periods, see :func:`roughness_penalty`;
+    ``ridge`` (K,) holds precisions of a normal prior around 0; a slight one for all keeps a feature that never varies
+    (no vertical rows, say) at zero.
+    """
+    n_periods, n_features = right.shape
+    whole = normal.new_zeros(n_periods, n_features, n_periods, n_features)
+    whole[range(n_periods), :, range(n_periods)] = normal
     for k in range(n_features):
         if roughness is not None:
-            normal[:, k, :, k] += roughness.to(normal)
+            whole[:, k, :, k] += roughness.to(normal)
         if ridge is not None:
-            normal[:, k, :, k] += ridge[k].to(normal) * torch.eye(n_periods).to(normal)
+            whole[:, k, :, k] += ridge[k].to(normal) * torch.eye(n_periods).to(normal)
     size = n_periods * n_features
-    normal = normal.reshape(size, size)
-    normal += 1e-9 * torch.diag(normal).mean() * torch.eye(size, dtype=normal.dtype, device=normal.device)
-    return torch.linalg.solve(normal, right.reshape(size)).reshape(n_periods, n_features).T.float()
+    whole = whole.reshape(size, size)
+    whole += 1e-9 * torch.diag(whole).mean() * torch.eye(size, dtype=whole.dtype, device=whole.device)
+    return torch.linalg.solve(whole, right.reshape(size)).reshape(n_periods, n_features).T.float()
 
 
 def event_slope(x: Tensor, y: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor) -> Tensor:

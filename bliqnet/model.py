@@ -231,17 +231,10 @@ class LiquidNetwork(nn.Module):
 
     def read_forwards(self, hidden: Tensor, inputs: Tensor) -> Tensor:
         """ln Sa (M, B, P) from hidden states (M, B, H); ``inputs``, (B, D) or (M, B, D), feed the skip."""
-        ln_sa = self._head(hidden)
+        ln_sa = self.head_out(torch.relu(self.head_in(hidden)))
         if self.shape.skip == "classical":
             ln_sa = torch.baddbmm(ln_sa, skip_features(inputs).expand(self.shape.members, -1, -1), self.skip)
         return self.output_scaling.inverse(ln_sa)
-
-    def correction(self, inputs: Tensor) -> Tensor:
-        """What the head adds to the skip, (M, B, P), in scaled ln Sa."""
-        return self._head(self.hidden(inputs))
-
-    def _head(self, hidden: Tensor) -> Tensor:
-        return self.head_out(torch.relu(self.head_in(hidden)))
 
     def read_backwards(self, hidden: Tensor) -> Tensor:
         """Scaled inputs (M, B, D) from hidden states (M, B, H): the paper's backward branch."""

@@ -19,34 +19,31 @@ from bliqnet.classical_skip import (
     MAG,
     NORMAL,
     REVERSE,
-    RIDGE,
     VERTICAL,
-    skip_features,
 )
 from bliqnet.config import Recipe
 from bliqnet.constraints import collocation, scaling_penalty
 from bliqnet.data import Records, check_periods, tensors
 from bliqnet.losses import (
     Aleatory,
-    event_least_squares,
     event_slope,
     fit_aleatory,
     marginal_nll,
-    roughness_penalty,
     squared_error,
 )
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork
+from bliqnet.skip_fit import fit_skip
 from shared import splits
 from shared.command import InputError
 from shared.flatfile import periods_of
 
 LEAST_FOLDS = 5  # a lone member, too, validates on a fifth of the events
 WARM_UP = 0.05  # share of the epochs over which the learning rate rises
-SKIP_ROUGHNESS = 30.0  # see losses.roughness_penalty; of 3, 10, 30, 100 on held-out events of the training part
 # Inputs that a gate may start on, named twice where they go through many values; ln rjb speaks for rjb
 GATE_INPUTS = (*(MAG, LN_RJB, HYPO_DEPTH, LN_VS30) * 2, NORMAL, REVERSE, VERTICAL)
+SKIP_COLLOCATION = 2048
 COLLOCATION = 128  # scenarios in a step at which the scaling is asked for, and four times as many in validation
-SKIP_ROUNDS = 3  # deviations and skip are fitted in turn; the third round changes ln Sa by less than 0.001
+TRUST = 0.5  # see `Training.final_network`
 
 
 def network_shape(recipe: Recipe, n_inputs: int, n_periods: int) -> NetworkShape:
@@ -91,18 +88,20 @@ class Training:
         self.network = (PlainNetwork if plain else LiquidNetwork)(shape, generator).to(device)
         self.aleatory = Aleatory(recipe.members, shape.n_periods).to(device)
         self._fit_scalers()
+        self.checked_at = self._collocation(-1, 4 * COLLOCATION)  # (3, C, D)
         if not plain:
             if recipe.gates == "placed":
                 scaled = self.network.input_scaling(self.inputs)
                 self.network.liquid.place_gates(scaled, GATE_INPUTS, generator)
             if shape.skip == "classical":
                 self._fit_skip()
+        fitted = not plain and shape.skip == "classical"
+        self.start = self.network.skip.detach().clone() if fitted else None  # (M, K, P) the fitted classical form
         self.optimizer = self._make_optimizer()
         self.epoch = 0
         self.best_loss = torch.full((recipe.members,), math.inf, device=device)
         self.best_epoch = torch.zeros(recipe.members, dtype=torch.long, device=device)
         self.best = copy.deepcopy(self._weights())
-        self.checked_at = self._collocation(-1, 4 * COLLOCATION)  # (3, C, D)
         self._validate()  # the start counts: a network that only gets worse stays the classical form
 
     # --- before the first epoch ---
@@ -116,20 +115,14 @@ class Training:
 
     @torch.no_grad()
     def _fit_skip(self) -> None:
-        """Start as the classical form, fitted with a random event term to every member's own events."""
-        features = skip_features(self.inputs)
+        """Start as the classical form, fitted to every member's own events."""
         scaling, mask = self.network.output_scaling, self.observed * (1.0 - self.held_out)
-        roughness = torch.from_numpy(roughness_penalty(self.periods, SKIP_ROUGHNESS))
-        ridge = torch.tensor(RIDGE)
-        for _ in range(SKIP_ROUNDS):
-            tau, phi = self.aleatory(self.event_mag())  # (M, E, P)
-            for m in range(self.recipe.members):
-                in_ln = event_least_squares(
-                    features, self.target, mask[m], self.event, tau[m], phi[m], roughness, ridge
-                )
-                in_ln[0] -= scaling.centre  # the first feature is the constant
-                self.network.skip[m] = in_ln / scaling.scale
-            fit_aleatory(self.aleatory, self.target - self.network(self.inputs), mask, self.event, self.event_mag())
+        scenarios = self._collocation(-1, SKIP_COLLOCATION) if self.recipe.physics_weight > 0.0 else None
+        in_ln = fit_skip(
+            self.inputs, self.target, mask, self.event, self.event_mag(), self.aleatory, self.periods, scenarios
+        )
+        in_ln[:, 0] -= scaling.centre  # the first feature is the constant
+        self.network.skip.copy_(in_ln / scaling.scale)
 
     def event_mag(self) -> Tensor:
         """Magnitude of every event, (E,)."""
@@ -249,23 +242,26 @@ class Training:
 
     @torch.no_grad()
     def final_network(self) -> LiquidNetwork | PlainNetwork:
-        """`best_network`, and its head's correction of the classical skip scaled by what held-out events bear out.
+        """`best_network`, and what it adds to the fitted classical form scaled by what held-out events bear out.
 
         A correction learnt from some earthquakes holds for others in part. What part, between none and all, is a
-        regression at each period of held-out residuals of the skip on the correction, with an event term.
+        regression at each period of what the classical form leaves on the correction, at held-out records and with an
+        event term; of that, half is taken, because early stopping has looked at these events.
         """
         network = self.best_network()
-        if not isinstance(network, LiquidNetwork) or self.recipe.skip != "classical":
+        if self.start is None:
             return network
-        scale = network.output_scaling.scale
-        correction = (network.correction(self.inputs) * scale * self.held_out).sum(dim=0)  # (N, P)
-        residual = self.held_out_residual(network)
+        start = copy.deepcopy(network)
+        start.skip.copy_(self.start)
+        start.head_out.weight.zero_()
+        start.head_out.bias.zero_()
+        left, residual = self.held_out_residual(start), self.held_out_residual(network)
         tau, phi = self.calibrated_aleatory(residual)(self.event_mag())
-        left = torch.nan_to_num(residual) + correction  # what the skip alone leaves
-        mask = torch.isfinite(residual).float()
-        borne_out = event_slope(correction, left, mask, self.event, tau[0], phi[0]).clamp(0.0, 1.0)
-        network.head_out.weight.mul_(borne_out)
-        network.head_out.bias.mul_(borne_out)
+        mask, correction = torch.isfinite(residual).float(), torch.nan_to_num(left - residual)
+        borne_out = event_slope(correction, torch.nan_to_num(left), mask, self.event, tau[0], phi[0]).clamp(0.0, 1.0)
+        for last in (network.head_out.weight, network.head_out.bias):
+            last.mul_(TRUST * borne_out)
+        network.skip.copy_(torch.lerp(self.start, network.skip, TRUST * borne_out))
         return network
 
     @torch.no_grad()

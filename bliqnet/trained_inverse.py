@@ -1,0 +1,213 @@
+"""The trained inverse as one file: readers, scalers, calibration; spectra in, posterior out."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from bliqnet.config import Recipe
+from bliqnet.data import Records
+from bliqnet.inverse import (
+    COMPONENTS,
+    LEAST_PERIODS,
+    MECHANISMS,
+    PARTS,
+    Part,
+    Posterior,
+    ReaderTraining,
+    SpectrumFeatures,
+    read,
+    targets_of,
+)
+from bliqnet.inverse_model import ReaderShape, SpectrumReader
+from bliqnet.posterior import EventCombination, Mixture, spread_factor
+from shared import runs
+from shared.command import InputError
+from shared.torch_tools import load_checkpoint, save_checkpoint
+
+INVERSE_CHECKPOINT = "inverse.pth"
+KIND = "bliqnet inverse"
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles in tables
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedReader:
+    """One reader with what it needs to answer in the targets' units."""
+
+    part: Part
+    reader: SpectrumReader
+    features: SpectrumFeatures
+    centre: np.ndarray  # (D,) of the targets
+    scale: np.ndarray  # (D,)
+    factors: dict[str, float]  # by target: how much held-out events ask to widen its density
+
+    def __call__(self, ln_sa: np.ndarray) -> tuple[dict[str, Mixture], np.ndarray]:
+        """Calibrated densities by target, and class probabilities, of spectra (N, P)."""
+        found = read(self.reader, self.features, self, ln_sa)
+        return {name: each.widened(self.factors[name]) for name, each in found.mixtures.items()}, found.probabilities
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedInverse:
+    """Readers, periods, and how records of one event are put together."""
+
+    readers: dict[str, TrainedReader]
+    combination: EventCombination
+    columns: list[str]
+    components: list[str]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def train(
+        cls, records: Records, recipe: Recipe, seed: int, device: torch.device, provenance: dict[str, Any], bar: bool
+    ) -> "TrainedInverse":
+        """Train both readers on ``records`` and calibrate them on the events that each member has held out."""
+        truth, readers, by_event = targets_of(records.table), {}, None
+        for name, part in PARTS.items():
+            training = ReaderTraining(records, part, recipe, seed, device)
+            for _ in tqdm(training.epochs(), desc=f"inverse, {name}", unit="epoch", disable=not bar):
+                pass
+            kept = (training.held_out.sum(dim=0) > 0).cpu().numpy()
+            mixtures = {target: each.rows(kept) for target, each in training.held_out_reading().mixtures.items()}
+            factors = {target: spread_factor(each, truth[target][kept].to_numpy()) for target, each in mixtures.items()}
+            training.reader.eval()
+            readers[name] = TrainedReader(
+                part, training.reader, training.features, training.centre, training.scale, factors
+            )
+            if "mag" in mixtures:
+                event = records.table["event_id"].to_numpy()[kept]
+                widened = mixtures["mag"].widened(factors["mag"])
+                by_event = EventCombination.fit(widened, truth["mag"][kept].to_numpy(), event)
+        components = sorted(records.table["component"].unique())
+        return cls(readers, by_event, records.columns, components, provenance)
+
+    @property
+    def parameters(self) -> int:
+        """Trained weights of both readers, all members together."""
+        return sum(p.numel() for each in self.readers.values() for p in each.reader.parameters())
+
+    def posterior(self, ln_sa: np.ndarray) -> Posterior:
+        """What spectra (N, P), ln g, NaN where missing, say; columns as in ``columns``."""
+        source, mechanism = self.readers["source"](ln_sa)
+        path, component = self.readers["path"](ln_sa)
+        return Posterior(source | path, mechanism, component)
+
+    def spectra_of(self, table: pd.DataFrame, where: str) -> np.ndarray:
+        """ln Sa (N, P) of a table's rows at the model's periods, NaN where it has none.
+
+        Raises
+        ------
+        InputError
+            A row has fewer than three values at the model's periods.
+        """
+        ln_sa = np.log(table.reindex(columns=self.columns).to_numpy(dtype=float))
+        few = np.isfinite(ln_sa).sum(axis=1) < min(LEAST_PERIODS, len(self.columns))
+        if few.any():
+            row = int(np.flatnonzero(few)[0])
+            raise InputError(
+                f"{where}: row {row + 2} has fewer than {LEAST_PERIODS} values at the model's periods "
+                f"({', '.join(self.columns[:3])} ... {self.columns[-1]}); drop the row, or give these periods"
+            )
+        return ln_sa
+
+    def left_out(self, table: pd.DataFrame) -> list[str]:
+        """One line on the spectral columns of ``table`` that the model knows nothing of, and on those it lacks."""
+        given = [name for name in table.columns if name == "PGA" or name.startswith("SA(")]
+        unknown, absent = [c for c in given if c not in self.columns], [c for c in self.columns if c not in given]
+        return [f"{len(unknown)} of {len(given)} spectral columns are at periods that the model does not know"] * bool(
+            unknown
+        ) + [f"{len(absent)} of the model's {len(self.columns)} periods are not given"] * bool(absent)
+
+    def save(self, path: Path) -> None:
+        """Write the inverse, whole or not at all."""
+        readers = {
+            name: {
+                "shape": dataclasses.asdict(each.reader.shape),
+                "weights": each.reader.state_dict(),
+                "scaling": [values.tolist() for values in (each.features.centre, each.features.scale)],
+                "targets": [each.centre.tolist(), each.scale.tolist()],
+                "factors": each.factors,
+            }
+            for name, each in self.readers.items()
+        }
+        content = {
+            "readers": readers,
+            "combination": dataclasses.asdict(self.combination),
+            "columns": self.columns,
+            "components": self.components,
+            "provenance": runs.plain(self.provenance),
+        }
+        save_checkpoint(path, KIND, content)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "TrainedInverse":
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        InputError
+            The file is missing, damaged, or not a BLiqNet inverse.
+        """
+        if not Path(path).is_file():
+            raise InputError(f"{path}: this run has learnt no inverse; train one without --no-inverse")
+        saved = load_checkpoint(path, KIND)
+        try:
+            readers = {name: _reader(part, saved["readers"][name], device) for name, part in PARTS.items()}
+            combination = EventCombination(**saved["combination"])
+            rest = {name: saved[name] for name in ("columns", "components", "provenance")}
+            if {each.reader.shape.n_features for each in readers.values()} != {3 * len(rest["columns"]) - 1}:
+                raise ValueError("periods do not fit the readers")
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:80]
+            raise InputError(f"{path}: a damaged inverse or one of another version ({reason}); train again") from None
+        return cls(readers, combination, **rest)
+
+
+def _reader(part: Part, saved: dict[str, Any], device: torch.device) -> TrainedReader:
+    reader = SpectrumReader(ReaderShape(**saved["shape"]), torch.Generator())
+    reader.load_state_dict(saved["weights"])
+    features = SpectrumFeatures(*(np.array(each, dtype=float) for each in saved["scaling"]))
+    centre, scale = (np.array(each, dtype=float) for each in saved["targets"])
+    factors = {target: float(saved["factors"][target]) for target in part.targets}
+    return TrainedReader(part, reader.to(device).eval(), features, centre, scale, factors)
+
+
+def posterior_table(inverse: TrainedInverse, table: pd.DataFrame, posterior: Posterior) -> pd.DataFrame:
+    """Identifiers of ``table`` and what its spectra say, one row each.
+
+    Quantiles ``mag_p05`` ... ``mag_p95`` and likewise for ``rjb`` (km), ``vs30`` (m/s) and ``hypo_depth`` (km); the
+    probabilities ``p_SS``, ``p_NM``, ``p_RV`` of the style of faulting, and ``p_V`` of a vertical component where
+    training had both. Records that share an ``event_id`` also get ``event_mag_p05`` ..., the magnitude that they give
+    together, and ``event_records``, their number.
+    """
+    found: dict[str, Any] = {}
+    for target, name, back in (
+        ("mag", "mag", None),
+        ("ln_rjb", "rjb", lambda x: np.sqrt(np.maximum(np.exp(2.0 * x) - 1.0, 0.0))),
+        ("ln_vs30", "vs30", np.exp),
+        ("ln_depth", "hypo_depth", np.exp),
+    ):
+        values = posterior.mixtures[target].quantiles(LEVELS)
+        found |= _named(name, back(values) if back else values)
+    found |= {f"p_{label}": posterior.mechanism[:, i] for i, label in enumerate(MECHANISMS)}
+    if len(inverse.components) > 1:
+        found["p_V"] = posterior.component[:, COMPONENTS.index("V")]
+    if "event_id" in table:
+        event = table["event_id"].astype(str)
+        if (event.str.strip() != "").any():
+            label = np.where(event.str.strip() != "", event, "row " + table.index.astype(str))
+            together = inverse.combination.combine(posterior.mixtures["mag"], label).loc[label]
+            one = np.ones((len(table), 1))
+            normal = Mixture(one, together[["mean"]].to_numpy(), together[["sd"]].to_numpy())
+            found |= _named("event_mag", normal.quantiles(LEVELS)) | {"event_records": together["n"].to_numpy()}
+    spectral = [name for name in table.columns if name == "PGA" or name.startswith("SA(")]
+    kept = table.drop(columns=[*spectral, *(name for name in found if name in table)])
+    return pd.concat([kept.reset_index(drop=True), pd.DataFrame(found)], axis=1)
+
+
+def _named(name: str, quantiles: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{name}_p{round(100 * level):02d}": quantiles[:, i] for i, level in enumerate(LEVELS)}
