@@ -31,7 +31,7 @@ class Recipe:
     adjoint: bool = False
     """Backward pass by the adjoint ODE (constant memory) instead of through the solver's steps."""
     gates: Literal["placed", "random"] = "placed"
-    """placed: the liquid layer's units start as soft thresholds on one to three inputs; random: as usual."""
+    """placed: units of ltc start as soft thresholds on one to three inputs; random, and other dynamics: as usual."""
     skip: Skip = "classical"
     """classical: the head corrects a linear skip of classical ground-motion terms; none: the head alone."""
     loss: Literal["mixed", "mse"] = "mixed"

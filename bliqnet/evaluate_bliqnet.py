@@ -1,42 +1,47 @@
-"""Cross-validate BLiqNet, a plain MLP and BSSA14 on the same records, by event and at random.
+"""Evaluate BLiqNet on held-out events beside classical, learnt and published models; write a report.
 
-python bliqnet/evaluate_bliqnet.py --data data/nga_west2.csv --folds 5
+python bliqnet/evaluate_bliqnet.py --data data/nga_west2.csv --external data/nzsmd.csv
 """
 
-from bliqnet import data, figures
+from bliqnet import data, evaluation_report, evaluation_results
 from bliqnet.config import EvaluateConfig
-from bliqnet.evaluation import OURS, SPLITS, cross_validate, results_of, results_text
+from bliqnet.cross_validation import FITS, cross_validate, plan
+from bliqnet.evaluation import results_text
+from bliqnet.external import read_externals
+from bliqnet.held_out import sigma_text
+from bliqnet.sessions import opened, resolved
 from shared import runs
 from shared.command import run_command
 from shared.torch_tools import choose_device, seed_everything
 
-PROJECT = "bliqnet-evaluation"  # apart from trained runs, so that runs/bliqnet/latest is always a model
+PROJECT, WHAT = "bliqnet-evaluation", "evaluation"  # apart from trained runs: runs/bliqnet/latest is always a model
 
 
 def main(config: EvaluateConfig) -> None:
-    """Cross-validate BLiqNet, a plain MLP and BSSA14 on the same records, by event and at random."""
-    runs.check_new_run(PROJECT, config.output)
+    """Evaluate BLiqNet on held-out events beside classical, learnt and published models; write a report."""
+    config = resolved(config, PROJECT, WHAT)
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
     source = data.load(config.data, config.seed)
     records = data.records_of(source, config.periods)
     print(data.summary(source, records))
+    externals = read_externals(config.external, records, source)
+    folds = plan(records, config)
+    now = runs.provenance(device=str(device), data=source.describe())
+    now["external"] = [each.described for each in externals]
+    run, provenance = opened(config, PROJECT, now, WHAT)
+    print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
 
-    found = cross_validate(records, config, device)
+    cross = cross_validate(records, folds, config, device, run.path / FITS)
+    model, form = evaluation_results.whole_models(records, config, device, run, provenance)
+    found = evaluation_results.evaluate(cross, model, form, externals, source.synthetic)
 
-    run = runs.new_run(PROJECT, config.seed, config, config.output)
-    runs.write_json(run.path / "provenance.json", runs.provenance(device=str(device), data=source.describe()))
-    table = found.table()
-    runs.write_table(run.path / "evaluation.csv", table)
-    runs.write_figure(run.figures / "against_period.png", figures.spread_against_period(table, source.synthetic))
-    for split in SPLITS:
-        figure = figures.residuals_against(
-            records, found.residual(split, OURS), f"{OURS}, {SPLITS[split]}", source.synthetic
-        )
-        runs.write_figure(run.figures / f"residuals_{split}.png", figure)
-    run.finish(results_of(table, source))
-    print(results_text(table))
-    print(f"run folder: {run.path}")
+    sections = evaluation_report.sections(found)
+    evaluation_report.write(run, found, sections, provenance)
+    run.finish({"data": source.describe(), **evaluation_results.results(found)})
+    print(results_text(found.tables["evaluation"]))
+    print(sigma_text(found.tables["components"]))
+    print(f"report: {run.path / 'report.html'}")
 
 
 if __name__ == "__main__":

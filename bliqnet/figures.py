@@ -1,4 +1,4 @@
-"""Figures of training and evaluation; they neither show nor save."""
+"""Figures of training and prediction; they neither show nor save."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from bliqnet.data import Records
 from bliqnet.trained import Spectra
 from shared.flatfile import periods_of
-from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure, residual_scatter
+from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure
 
 SHOWN = (0.0, 0.1, 0.2, 0.5, 1.0, 3.0)  # s, of which a figure takes those that the file has, or their neighbours
 
@@ -65,55 +65,6 @@ def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, 
     if len(np.unique(component)) > 1:
         axes[0, 0].legend(loc="lower right", markerscale=4, frameon=False)
     figure.suptitle("Test events, which training has not seen; std of ln(observed / predicted)", fontsize=9)
-    return mark_synthetic(figure, synthetic)
-
-
-def spread_against_period(table: pd.DataFrame, synthetic: bool) -> Figure:
-    """Bias, standard deviation and R² against the period, a line a model; a row of axes for each component.
-
-    ``table`` is that of ``CrossValidation.table``; the random split is drawn dashed, for the models that train.
-    """
-    quantities = (("event_bias", "mean of event means (ln)"), ("std", "standard deviation (ln)"), ("r2", "R² of ln Sa"))
-    components = sorted(table["component"].unique())
-    figure, axes = new_figure(len(components), 3, size=(4.0, 3.3))
-    colours = dict(zip(table["model"].unique(), COLOURS, strict=False))
-    for line, component in zip(axes, components, strict=True):
-        rows = table[table["component"] == component]
-        for (split, model), part in rows.groupby(["split", "model"], sort=False):
-            if split == "random" and model.startswith("BSSA14"):
-                continue  # the same as event-grouped, or nearly
-            label = model if split == "event" else f"{model} (random split)"
-            for axis, (name, _) in zip(line, quantities, strict=True):
-                shown = np.maximum(part["period"], 0.005)  # PGA at the left edge of the logarithmic axis
-                dashes = "-" if split == "event" else ":"
-                axis.plot(shown, part[name], dashes, marker=".", color=colours[model], label=label)
-        for axis, (_, label) in zip(line, quantities, strict=True):
-            axis.set_ylabel(f"{component}: {label}")
-            label_axis(axis, "period")
-        line[0].axhline(0.0, color="0.4", linewidth=0.8)
-    axes[0, 0].set_title("PGA is drawn at 0.005 s", fontsize=7, loc="left")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False
-    )
-    return mark_synthetic(figure, synthetic)
-
-
-def residuals_against(records: Records, residual: np.ndarray, model: str, synthetic: bool) -> Figure:
-    """Residuals (N, P) of one model against magnitude, distance, Vs30 and depth, at three periods.
-
-    Dots are records; lines join their means in bins, with standard errors.
-    """
-    periods = periods_of(records.columns)
-    rows = sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in (0.0, 0.2, 1.0)})
-    figure, axes = new_figure(len(rows), 4, size=(3.2, 2.5))
-    for line, p in zip(axes, rows, strict=True):
-        for axis, quantity in zip(line, ("mag", "rjb", "vs30", "hypo_depth"), strict=True):
-            residual_scatter(axis, records.table[quantity].to_numpy(float), residual[:, p], quantity, color=COLOURS[0])
-            axis.set_ylabel("ln(observed / predicted)" if axis is line[0] else "")
-        line[0].set_title(period_name(records.columns[p], periods[p]), loc="left")
-    figure.suptitle(
-        f"{model}: out-of-fold residuals of records, and their means in bins with standard errors", fontsize=9
-    )
     return mark_synthetic(figure, synthetic)
 
 

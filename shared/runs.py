@@ -15,7 +15,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,15 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = 6) -> None:
     """Write ``table`` as CSV without its index, numbers with ``digits`` significant digits."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as a compressed ``.npz``; arrays of objects, which would be pickled, raise a ValueError."""
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"{name}: an array of objects would be pickled")
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
 
 
 def write_figure(path: Path, figure: Any, dpi: int = 150) -> None:
@@ -160,7 +169,7 @@ class Run:
 
     def clear_temporaries(self) -> None:
         """Remove what a killed writer has left behind."""
-        for left in self.path.glob(".*.tmp*"):
+        for left in self.path.rglob(".*.tmp*"):
             left.unlink()
 
     def finish(self, results: dict[str, Any]) -> None:

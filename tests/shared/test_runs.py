@@ -119,6 +119,27 @@ def test_json_of_something_unknown_writes_nothing(tmp_path):
     assert contents(tmp_path) == []
 
 
+def test_arrays_come_back_as_they_were(tmp_path):
+    arrays = {"a model, b": np.array([[1.5, np.nan]], np.float32), "names": np.array(["x", "äöü"]), "one": np.array(3)}
+    runs.write_arrays(tmp_path / "new" / "arrays.npz", arrays)
+    with np.load(tmp_path / "new" / "arrays.npz") as read:
+        assert set(read) == set(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(read[name], array)
+            assert read[name].dtype == array.dtype
+    with pytest.raises(ValueError, match="objects"):
+        runs.write_arrays(tmp_path / "objects.npz", {"a": np.array([{}], dtype=object)})
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_what_a_killed_writer_left_is_removed_in_folders_too(tmp_path):
+    (tmp_path / "fits").mkdir()
+    for left in (tmp_path / ".a.1.tmp.json", tmp_path / "fits" / ".b.2.tmp.npz", tmp_path / "fits" / "kept.npz"):
+        left.touch()
+    runs.Run(tmp_path).clear_temporaries()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["kept.npz"]
+
+
 def test_table(tmp_path):
     table = pd.DataFrame({"event_id": ["7", "8"], "PGA": [1 / 3, np.nan]}, index=[5, 6])
     runs.write_table(tmp_path / "table.csv", table, digits=3)

@@ -1,0 +1,131 @@
+"""Other records than those that were trained on: what a model leaves there, before and after a constant correction."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bliqnet.data import Records
+from bliqnet.held_out import on_common_values, sites_of
+from shared import flatfile
+from shared.command import InputError
+from shared.residuals import decompose
+
+LEAST_EVENTS = 5  # for a correction of an event by the others
+DEVIATIONS = ("bias", "tau", "phi_s2s", "phi_ss", "phi", "sigma")
+IN_SAMPLE, LEFT_OUT = "in-sample", "by the other events"
+
+
+@dataclasses.dataclass(frozen=True)
+class External:
+    """The usable rows of a file at the periods that the model has, and what was left out of it."""
+
+    name: str  # the file's, without its suffix
+    table: pd.DataFrame  # N rows
+    ln_sa: np.ndarray  # (N, P)
+    columns: list[str]
+    notes: list[str]
+    described: dict[str, Any]  # for the provenance
+
+
+def read_externals(paths: Sequence[Path], records: Records, source: flatfile.Flatfile) -> list[External]:
+    """`read_external` of each of ``paths``, under names of their own; ``records`` are those of ``source``.
+
+    Raises
+    ------
+    InputError
+        As `read_external`; a file is named twice or is among those that are trained on.
+    """
+    found: list[External] = []
+    for path in paths:
+        one = read_external(path, records)
+        known = set(source.sha256).union(*(each.described["sha256"] for each in found))
+        if known & set(one.described["sha256"]):
+            raise InputError(f"{path}: is trained on or named twice; --external wants other records, each file once")
+        names = [each.name for each in found]
+        found.append(dataclasses.replace(one, name=f"{one.name}-{len(found) + 1}") if one.name in names else one)
+    return found
+
+
+def read_external(path: Path, records: Records) -> External:
+    """Read a flatfile to evaluate on: crustal rows where it says which are, of the components and periods of records.
+
+    Raises
+    ------
+    InputError
+        As `flatfile.read_flatfile`; the file has none of the periods, or no row of a trained component or crustal.
+    """
+    columns, components = records.columns, sorted(records.table["component"].unique())
+    source = flatfile.read_flatfile(path)
+    table, notes = source.table, []
+    tectonic = table["tectonic"].astype(str).str.lower()
+    if tectonic.isin(["slab", "interface"]).any():
+        table = table[tectonic == "crustal"]
+        notes.append(f"{len(table):,} of {len(source.table):,} rows are said to be crustal; the others are left out")
+    elif not tectonic.eq("crustal").all():
+        notes.append("the file does not say which events are crustal; all are taken")
+    known = table["component"].isin(components)
+    if not known.all():
+        notes.append(f"{int((~known).sum()):,} rows of a component that was not trained on are left out")
+    table = table[known].reset_index(drop=True)
+    own = flatfile.period_columns(table)
+    common = [column for column in columns if column in own and table[column].notna().any()]
+    if not len(table):
+        raise InputError(f"{path}: no crustal row of component {' or '.join(components)}; name another --external")
+    if not common:
+        raise InputError(f"{path}: none of the periods {', '.join(columns)} is there; name another --external")
+    lacking = len(columns) - len(common)
+    notes += [f"{lacking} of the {len(columns)} periods are not there"] * bool(lacking)
+    if source.synthetic:
+        notes.append("these records are synthetic")
+    return External(path.stem, table, flatfile.ln_sa(table, common), common, notes, source.describe())
+
+
+def external_table(external: External, medians: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One row per component, model and period, of residuals from ln ``medians`` (N, P) by model.
+
+    ``n``, ``n_events``, ``n_sites``; ``bias``, ``tau``, ``phi_s2s``, ``phi_ss``, ``phi``, ``sigma`` of the
+    decomposition (NaN where the records cannot tell); ``mean``, ``std`` and ``rms`` of the residuals; then, after a
+    constant correction of each period, ``std_corrected`` and ``rms_corrected``, and how it was found, ``correction``.
+    """
+    parts, component = [], external.table["component"].to_numpy()
+    for name in np.unique(component):
+        rows = component == name
+        table = external.table[rows].reset_index(drop=True)
+        event, site = table["event_id"].to_numpy(), sites_of(table)
+        own = {model: external.ln_sa[rows] - ln_median[rows] for model, ln_median in medians.items()}
+        own = {model: each for model, each in own.items() if np.isfinite(each).any()}
+        for model, residual in on_common_values(own).items():
+            found = decompose(residual, event, site)
+            if np.isnan(found.phi).all():
+                found = decompose(residual, event)
+            corrected, how = corrected_residual(residual, event)
+            part = {"file": external.name, "component": name, "model": model, "column": external.columns}
+            part |= {"period": flatfile.periods_of(external.columns), "n": found.n_records}
+            part |= {"n_events": found.n_events, "n_sites": np.isfinite(found.phi_s2s) * found.n_sites}
+            part |= {deviation: getattr(found, deviation) for deviation in DEVIATIONS}
+            part["mean"] = pd.DataFrame(residual).mean().to_numpy()
+            for suffix, values in (("", residual), ("_corrected", corrected)):
+                part[f"std{suffix}"] = pd.DataFrame(values).std(ddof=0).to_numpy()
+                part[f"rms{suffix}"] = np.sqrt((pd.DataFrame(values) ** 2).mean().to_numpy())
+            parts.append(pd.DataFrame(part | {"correction": how}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def corrected_residual(residual: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Residuals (N, P) less a constant a period, and how that was found at each.
+
+    With at least `LEAST_EVENTS` events at a period, the constant of an event is the mean of the other events' means:
+    the event has no part in it. With fewer it is the mean of all residuals, in-sample.
+    """
+    code = pd.factorize(event)[0]
+    means = pd.DataFrame(residual).groupby(code).mean().to_numpy()  # (E, P)
+    seen = np.isfinite(means)
+    count = seen.sum(axis=0)
+    others = (np.nansum(means, axis=0) - np.where(seen, means, 0.0)) / np.maximum(count - seen, 1)
+    left_out = count >= LEAST_EVENTS
+    constant = np.where(left_out, others[code], pd.DataFrame(residual).mean().to_numpy())
+    return residual - constant, [LEFT_OUT if each else IN_SAMPLE for each in left_out]

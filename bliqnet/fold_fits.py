@@ -1,0 +1,186 @@
+"""Every model that learns, fitted to the training rows of a fold: what it predicts of the others, what it costs.
+
+A fit is stored as one file, whole or not at all, so that an evaluation that was killed goes on where it was.
+"""
+
+import dataclasses
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bliqnet import baselines, efficiency
+from bliqnet.config import EvaluateConfig
+from bliqnet.data import Records
+from bliqnet.trained import Spectra, TrainedModel
+from bliqnet.training import Training
+from shared import runs
+from shared.classical_form import ClassicalForm
+from shared.command import InputError
+from shared.reference_gmm import Prediction
+
+OURS, START, MLP = "BLiqNet", "classical start", "plain MLP"
+FORM = "classical form, refitted"
+KNOWN_SITES = ", known sites"
+BATCH_SIZES = (1, 16, 128, 1024)  # rows at a time, for which predictions are timed
+SPECTRA = [field.name for field in dataclasses.fields(Spectra)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What came of a fit: predictions of N test rows by model, `efficiency.costs`, times of predictions, notes."""
+
+    predictions: dict[str, Spectra]
+    costs: pd.DataFrame
+    speeds: pd.DataFrame  # of `efficiency.milliseconds_per_sample`; empty where nothing was timed
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write it as ``.npz``."""
+        arrays = {
+            f"{model}/{name}": getattr(spectra, name) for model, spectra in self.predictions.items() for name in SPECTRA
+        }
+        about = {name: getattr(self, name).to_dict("records") for name in ("costs", "speeds")} | {"notes": self.notes}
+        runs.write_arrays(path, arrays | {"about": np.array(json.dumps(about))})
+
+    @classmethod
+    def load(cls, path: Path) -> "Fit":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            The file is damaged.
+        """
+        try:
+            with np.load(path) as arrays:
+                about = json.loads(str(arrays["about"]))
+                models = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays if name != "about"))
+                predictions = {model: Spectra(*(arrays[f"{model}/{name}"] for name in SPECTRA)) for model in models}
+            return cls(predictions, pd.DataFrame(about["costs"]), pd.DataFrame(about["speeds"]), about["notes"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            reason = str(error).splitlines()[0][:80]
+            raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """What `efficiency` asks of a model, around any function of a table."""
+
+    predict: Callable[[pd.DataFrame], Any]
+    parameters: float = np.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class FormPredictor:
+    """The refitted form of the components with enough records; NaN for rows of the others."""
+
+    form: ClassicalForm
+
+    def predict(self, table: pd.DataFrame) -> Prediction:
+        """Median, tau and phi (N, P)."""
+        known = table["component"].isin(list(self.form.components)).to_numpy()
+        found = empty_spectra((len(table), len(self.form.columns)))
+        if known.any():
+            part = self.form.predict(table[known].reset_index(drop=True))
+            for name in SPECTRA:
+                getattr(found, name)[known] = getattr(part, name)
+        return Prediction(found.ln_median, found.tau, found.phi)
+
+    @property
+    def parameters(self) -> int:
+        """Coefficients, and the hinge and depth of each component."""
+        return sum(one.coefficients.size + 2 for one in self.form.components.values())
+
+
+def empty_spectra(shape: tuple[int, int]) -> Spectra:
+    """Spectra of NaN, to be filled."""
+    return Spectra(*(np.full(shape, np.nan) for _ in SPECTRA))
+
+
+# --- the fits --------------------------------------------------------------------------------------------------------
+def train(rows: Records, config: EvaluateConfig, device: torch.device, plain: bool = False) -> Training:
+    """A training on ``rows`` that has ended."""
+    training = Training(rows, config, config.seed, device, plain=plain)
+    while not training.finished:
+        training.run_epoch()
+    return training
+
+
+def fit_ours(rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device: torch.device, timed: bool) -> Fit:
+    """BLiqNet, the same with the site terms of known stations, and its start: the skip before the first epoch."""
+    begun = time.perf_counter()
+    training = Training(rows, config, config.seed, device)
+    found, models, seconds = {}, {}, {}
+    if config.skip == "classical":
+        start = TrainedModel.of(training, rows, {})
+        seconds[START] = time.perf_counter() - begun
+        weights = sum(p.numel() for name, p in start.network.named_parameters() if name == "skip")
+        models[START] = Predictor(start.predict, weights)
+        found[START] = start.predict(unseen)
+    while not training.finished:
+        training.run_epoch()
+    ours = TrainedModel.of(training, rows, {})
+    seconds[OURS] = time.perf_counter() - begun
+    found |= {OURS: ours.predict(unseen), OURS + KNOWN_SITES: ours.predict(unseen, known_sites=True)}
+    return _fit(found, {OURS: ours, **models}, seconds, unseen, timed)
+
+
+def fit_mlp(rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device: torch.device, timed: bool) -> Fit:
+    """Two hidden layers, squared error, the same inputs, members and early stopping."""
+    begun = time.perf_counter()
+    training = train(rows, dataclasses.replace(config, loss="mse"), device, plain=True)
+    model = TrainedModel.of(training, rows, {})
+    seconds = {MLP: time.perf_counter() - begun}
+    return _fit({MLP: model.predict(unseen)}, {MLP: model}, seconds, unseen, timed)
+
+
+def fit_form(rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device: torch.device, timed: bool) -> Fit:
+    """The classical form refitted; a component that it cannot be fitted to is left out with a note."""
+    begun = time.perf_counter()
+    model, notes = refitted(rows)
+    seconds = {FORM: time.perf_counter() - begun}
+    prediction = model.predict(unseen)
+    spectra = Spectra(prediction.ln_median, prediction.tau, prediction.phi)
+    return _fit({FORM: spectra}, {FORM: model}, seconds, unseen, timed, notes)
+
+
+def refitted(rows: Records) -> tuple[FormPredictor, list[str]]:
+    """The form fitted to each component that has enough records, and why others were left out."""
+    component, forms, notes = rows.table["component"].to_numpy(), {}, []
+    for name in np.unique(component):
+        part = np.flatnonzero(component == name)
+        table = rows.table.iloc[part].reset_index(drop=True)
+        try:
+            forms |= ClassicalForm.fit(table, rows.ln_sa[part], rows.columns).components
+        except InputError as error:
+            notes.append(f"{FORM}: {error}")
+    return FormPredictor(ClassicalForm(rows.columns, forms)), notes
+
+
+def fit_baseline(
+    name: str, rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device: torch.device, timed: bool
+) -> Fit:
+    """The model ``name`` of `baselines.METHODS`: a median without tau and phi."""
+    model = baselines.fit_baseline(name, rows, config.seed)
+    ln_median = model.predict(unseen)
+    none = np.full_like(ln_median, np.nan)
+    return _fit({name: Spectra(ln_median, none, none)}, {name: model}, {name: model.seconds}, unseen, timed)
+
+
+def _fit(
+    found: dict[str, Spectra],
+    models: dict[str, Any],
+    seconds: dict[str, float],
+    unseen: pd.DataFrame,
+    timed: bool,
+    notes: list[str] | None = None,
+) -> Fit:
+    speeds = efficiency.milliseconds_per_sample(models, unseen, BATCH_SIZES) if timed else pd.DataFrame()
+    return Fit(found, efficiency.costs(models, seconds), speeds, notes or [])
