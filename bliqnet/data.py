@@ -1,4 +1,4 @@
-"""Flatfile rows -> the network's inputs and targets; the only place where the paper's seven inputs are derived."""
+"""Flatfile rows -> the network's inputs and targets; the only place where the paper's inputs are derived."""
 
 import dataclasses
 from collections.abc import Sequence

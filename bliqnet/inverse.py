@@ -5,7 +5,6 @@ few; distance, Vs30 and component belong to a record, of which there are many. O
 distance when it begins to remember earthquakes. Axes: N records, P periods, F features, M members, D targets.
 """
 
-import copy
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from torch import Tensor, nn
 
 from bliqnet.config import Recipe
 from bliqnet.data import Records
+from bliqnet.early_stopping import BestWeights, held_out_folds
 from bliqnet.inverse_model import ReaderShape, SpectrumReader
 from bliqnet.posterior import Mixture
-from bliqnet.training import LEAST_FOLDS, schedule
-from shared import splits
+from bliqnet.training import schedule
+from shared.flatfile import periods_of
 
 MECHANISMS, COMPONENTS = ["SS", "NM", "RV"], ["H", "V"]
 SHALLOWEST = 0.5  # km, so that depth has a logarithm
@@ -30,7 +30,7 @@ LEAST_PERIODS = 3  # that a record needs for an answer
 CLASS_WEIGHT = 0.3  # of the classes' cross entropy beside the targets' likelihood
 EPOCHS, PATIENCE, BATCH = 60, 10, 512
 LEARNING_RATE, WEIGHT_DECAY, LARGEST_GRADIENT = 3e-3, 1.0, 5.0
-SHORTENED, THINNED = 0.15, 0.15  # shares of a batch's records that lose their long periods, or single ones
+SHORTENED, THINNED = 0.15, 0.2  # shares of a batch's records that lose their long periods, or single ones
 
 
 class Part(NamedTuple):
@@ -65,31 +65,52 @@ def targets_of(table: pd.DataFrame) -> pd.DataFrame:
 class SpectrumFeatures:
     """Scaled ln Sa, scaled differences between neighbouring periods, and which periods there are.
 
-    The differences carry the shape: Sa(0.02 s) over PGA varies by a few hundredths while both go through decades.
+    The differences carry the shape: Sa(0.02 s) over PGA varies by a few hundredths while both go through decades. A gap
+    between two periods is bridged by a straight line over ln period; beyond the last one there is nothing.
     """
 
+    periods: np.ndarray  # (P,) s, ascending
     centre: np.ndarray  # (2 P - 1,)
     scale: np.ndarray  # (2 P - 1,)
 
     @classmethod
-    def of(cls, ln_sa: np.ndarray) -> "SpectrumFeatures":
+    def of(cls, ln_sa: np.ndarray, periods: np.ndarray) -> "SpectrumFeatures":
         """Scalers of training rows ``ln_sa`` (N, P), NaN where missing."""
-        values = _with_differences(ln_sa)
+        values = _with_differences(ln_sa, periods)
         seen = np.isfinite(values)
         count = np.maximum(seen.sum(axis=0), 1)  # two periods may have no record in common
         centre = np.where(seen, values, 0.0).sum(axis=0) / count
         scale = np.sqrt((np.where(seen, values - centre, 0.0) ** 2).sum(axis=0) / count)
-        return cls(centre, np.where(scale > 1e-6, scale, 1.0))
+        return cls(periods, centre, np.where(scale > 1e-6, scale, 1.0))
 
     def __call__(self, ln_sa: np.ndarray) -> np.ndarray:
         """Features (N, 3 P - 1) float32; what is missing is 0, the mean."""
-        scaled = np.nan_to_num((_with_differences(ln_sa) - self.centre) / self.scale)
+        scaled = np.nan_to_num((_with_differences(ln_sa, self.periods) - self.centre) / self.scale)
         return np.hstack([np.clip(scaled, -LARGEST, LARGEST), np.isfinite(ln_sa)]).astype(np.float32)
 
 
-def _with_differences(ln_sa: np.ndarray) -> np.ndarray:
-    ln_sa = np.asarray(ln_sa, dtype=float)
-    return np.hstack([ln_sa, np.diff(ln_sa, axis=1)])
+def _with_differences(ln_sa: np.ndarray, periods: np.ndarray) -> np.ndarray:
+    bridged = bridge_gaps(np.asarray(ln_sa, dtype=float), periods)
+    return np.hstack([bridged, np.diff(bridged, axis=1)])
+
+
+def bridge_gaps(ln_sa: np.ndarray, periods: np.ndarray) -> np.ndarray:
+    """``ln_sa`` (N, P) with gaps inside a spectrum filled, linearly over ln period (PGA at half the shortest one)."""
+    positive = periods[periods > 0]
+    x = np.log(np.where(periods > 0, periods, 0.5 * positive.min(initial=1.0)))
+    filled = ln_sa.copy()
+    patterns, which = np.unique(np.isfinite(ln_sa), axis=0, return_inverse=True)
+    for number, seen in enumerate(patterns):
+        gaps = np.flatnonzero(~seen)
+        known = np.flatnonzero(seen)
+        gaps = gaps[(gaps > known[0]) & (gaps < known[-1])] if len(known) else gaps[:0]
+        if len(gaps):
+            right = np.searchsorted(known, gaps)
+            low, high = known[right - 1], known[right]
+            share = (x[gaps] - x[low]) / (x[high] - x[low])
+            rows = np.flatnonzero(which == number)[:, None]
+            filled[rows, gaps] = (1.0 - share) * ln_sa[rows, low] + share * ln_sa[rows, high]
+    return filled
 
 
 class Reading(NamedTuple):
@@ -116,16 +137,14 @@ class ReaderTraining:
         self.part, self.seed, self.device, self.ln_sa = part, seed, device, records.ln_sa
         truth = targets_of(table)[list(part.targets)].to_numpy()
         self.centre, self.scale = truth.mean(axis=0), np.maximum(truth.std(axis=0), 1e-6)
-        self.features = SpectrumFeatures.of(records.ln_sa)
+        self.features = SpectrumFeatures.of(records.ln_sa, periods_of(records.columns))
         self.target = torch.from_numpy(((truth - self.centre) / self.scale).astype(np.float32)).to(device)
         self.label = torch.from_numpy(pd.Index(part.labels).get_indexer(table[part.classes])).to(device)
         code = np.unique(records.event, return_inverse=True)[1]
         weight = np.bincount(code)[code] ** -part.event_power
         self.weight = torch.from_numpy((weight / weight.mean()).astype(np.float32)).to(device)
-        self.held_out = torch.zeros(recipe.members, len(table), device=device)  # (M, N)
-        folds = splits.k_fold(table["event_id"], folds=max(recipe.members, LEAST_FOLDS), seed=seed)
-        for member, (_, rows) in zip(range(recipe.members), folds, strict=False):
-            self.held_out[member, rows] = 1.0
+        held_out = held_out_folds(table["event_id"], recipe.members, seed)
+        self.held_out = torch.from_numpy(held_out).to(device)  # (M, N)
         shape = ReaderShape(
             n_features=3 * records.ln_sa.shape[1] - 1,
             n_targets=len(part.targets),
@@ -143,8 +162,7 @@ class ReaderTraining:
         optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         rng = np.random.default_rng(self.seed)
         whole = torch.from_numpy(self.features(self.ln_sa)).to(self.device)
-        best_loss = torch.full((len(self.held_out),), math.inf, device=self.device)
-        best, best_epoch = copy.deepcopy(self.reader.state_dict()), 0
+        best = BestWeights.of(self.reader.state_dict(), len(self.held_out))
         steps = max(1, round(len(whole) / BATCH))
         for epoch in range(EPOCHS):
             for step, rows in enumerate(np.array_split(rng.permutation(len(whole)), steps)):
@@ -159,16 +177,13 @@ class ReaderTraining:
                 optimizer.step()
             with torch.no_grad():
                 judged = self.weight * self.held_out
-                loss = (self._loss(whole, slice(None)) * judged).sum(dim=1) / judged.sum(dim=1).clamp(min=1e-9)
-            better = loss < best_loss
-            best_loss = torch.where(better, loss, best_loss)
-            for name, value in self.reader.state_dict().items():  # every weight has the member as its first axis
-                best[name][better] = value[better]
-            best_epoch = epoch if bool(better.any()) else best_epoch
+                loss = (self._loss(whole, slice(None)) * judged).sum(dim=1) / judged.sum(dim=1)
+            best.keep(self.reader.state_dict(), loss, epoch)
             yield epoch + 1
-            if epoch - best_epoch >= PATIENCE:
+            if epoch - best.last_epoch >= PATIENCE:
                 break
-        self.reader.load_state_dict(best)
+        self.reader.load_state_dict(best.weights)
+        self.reader.eval()
 
     def _loss(self, features: Tensor, rows: Any) -> Tensor:
         """Negative log-likelihood of the targets and weighted cross entropy of the known classes, (M, B)."""

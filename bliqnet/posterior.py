@@ -95,7 +95,7 @@ class EventCombination:
 
     Errors of two records of an event, each over its own standard deviation, correlate by ``correlation``. The combined
     estimate m of an event becomes ``intercept + slope m``: every record alone leans to the usual magnitude, and so
-    would their mean. ``factor`` widens the standard deviation to what held-out events need.
+    would their mean. ``factor`` takes the standard deviation of m to what held-out events need.
     """
 
     correlation: float
@@ -115,7 +115,7 @@ class EventCombination:
         mags = pd.Series(truth).groupby(event).first().loc[events.index].to_numpy()
         mean, sd = events["mean"].to_numpy(), events["sd"].to_numpy()
         slope, intercept = np.polyfit(mean, mags, 1, w=1.0 / sd) if len(mags) > 2 and np.ptp(mean) > 0 else (1.0, 0.0)
-        error = (mags - intercept - slope * mean) / (slope * sd)
+        error = (mags - intercept - slope * mean) / sd
         return cls(correlation, float(intercept), float(slope), float(np.sqrt(np.mean(error**2))))
 
     def combine(self, mixture: Mixture, event: np.ndarray) -> pd.DataFrame:
@@ -134,6 +134,6 @@ class EventCombination:
             {
                 "n": rows.groupby("event").size(),
                 "mean": self.intercept + self.slope * sums["wm"],
-                "sd": self.factor * abs(self.slope) * np.sqrt(variance),
+                "sd": self.factor * np.sqrt(variance),
             }
         )

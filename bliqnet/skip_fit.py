@@ -1,5 +1,6 @@
 """Fitting the classical skip, before the first epoch: smooth in period, and scaling as earthquakes do."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,19 +21,18 @@ def fit_skip(
     event: Tensor,
     event_mag: Tensor,
     aleatory: Aleatory,
-    periods: Tensor,
+    periods: np.ndarray,
     scenarios: Tensor | None,
 ) -> Tensor:
     """Coefficients (M, K, P), in ln units, of every member's skip by least squares with a random event term.
 
     ``inputs`` (N, D), ``target`` (N, P) ln g, ``mask`` (M, N, P) each member's records, ``event`` (N,) codes,
-    ``event_mag`` (E,). ``aleatory`` ends fitted to the residuals. With ``scenarios`` (3, C, D), see
-    `bliqnet.constraints.collocation`, the median rises with magnitude and falls with distance there.
+    ``event_mag`` (E,), ``periods`` (P,) in s, ascending. ``aleatory`` ends fitted to the residuals. With ``scenarios``
+    (3, C, D), see `bliqnet.constraints.collocation`, the median rises with magnitude and falls with distance there.
     """
     features, ridge = skip_features(inputs), torch.tensor(RIDGE)
     roughness = torch.from_numpy(roughness_penalty(periods, SKIP_ROUGHNESS))
     slopes = None if scenarios is None else slope_features(scenarios)
-    found = []
     for _ in range(SKIP_ROUNDS):
         tau, phi = aleatory(event_mag)  # (M, E, P)
         found = []

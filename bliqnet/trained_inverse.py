@@ -1,13 +1,13 @@
 """The trained inverse as one file: readers, scalers, calibration; spectra in, posterior out."""
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from bliqnet.config import Recipe
 from bliqnet.data import Records
@@ -27,10 +27,12 @@ from bliqnet.inverse_model import ReaderShape, SpectrumReader
 from bliqnet.posterior import EventCombination, Mixture, spread_factor
 from shared import runs
 from shared.command import InputError
+from shared.flatfile_formats import is_spectral
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 INVERSE_CHECKPOINT = "inverse.pth"
 KIND = "bliqnet inverse"
+FEATURES = [field.name for field in dataclasses.fields(SpectrumFeatures)]
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles in tables
 
 
@@ -63,18 +65,26 @@ class TrainedInverse:
 
     @classmethod
     def train(
-        cls, records: Records, recipe: Recipe, seed: int, device: torch.device, provenance: dict[str, Any], bar: bool
+        cls,
+        records: Records,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        provenance: dict[str, Any],
+        watched: Callable[[Iterable[int], str], Iterable[int]] = lambda epochs, name: epochs,
     ) -> "TrainedInverse":
-        """Train both readers on ``records`` and calibrate them on the events that each member has held out."""
+        """Train both readers on ``records`` and calibrate them on the events that each member has held out.
+
+        ``watched`` may wrap a progress bar around the epochs of the reader of that name.
+        """
         truth, readers, by_event = targets_of(records.table), {}, None
         for name, part in PARTS.items():
             training = ReaderTraining(records, part, recipe, seed, device)
-            for _ in tqdm(training.epochs(), desc=f"inverse, {name}", unit="epoch", disable=not bar):
+            for _ in watched(training.epochs(), name):
                 pass
             kept = (training.held_out.sum(dim=0) > 0).cpu().numpy()
             mixtures = {target: each.rows(kept) for target, each in training.held_out_reading().mixtures.items()}
             factors = {target: spread_factor(each, truth[target][kept].to_numpy()) for target, each in mixtures.items()}
-            training.reader.eval()
             readers[name] = TrainedReader(
                 part, training.reader, training.features, training.centre, training.scale, factors
             )
@@ -97,7 +107,7 @@ class TrainedInverse:
         return Posterior(source | path, mechanism, component)
 
     def spectra_of(self, table: pd.DataFrame, where: str) -> np.ndarray:
-        """ln Sa (N, P) of a table's rows at the model's periods, NaN where it has none.
+        """ln Sa (N, P) at the model's periods, NaN where there is none, of `shared.spectra_table.read_spectra`'s rows.
 
         Raises
         ------
@@ -105,22 +115,24 @@ class TrainedInverse:
             A row has fewer than three values at the model's periods.
         """
         ln_sa = np.log(table.reindex(columns=self.columns).to_numpy(dtype=float))
-        few = np.isfinite(ln_sa).sum(axis=1) < min(LEAST_PERIODS, len(self.columns))
-        if few.any():
-            row = int(np.flatnonzero(few)[0])
+        counts, least = np.isfinite(ln_sa).sum(axis=1), min(LEAST_PERIODS, len(self.columns))
+        if len(few := np.flatnonzero(counts < least)):
+            row, component = table.attrs["rows"][few[0]], table["component"].iloc[few[0]]
             raise InputError(
-                f"{where}: row {row + 2} has fewer than {LEAST_PERIODS} values at the model's periods "
-                f"({', '.join(self.columns[:3])} ... {self.columns[-1]}); drop the row, or give these periods"
+                f"{where}: row {row} ({component}) has {counts[few[0]]} values at the model's periods, {least} are "
+                f"needed; drop the row, or give more of {', '.join(self.columns)}"
             )
         return ln_sa
 
     def left_out(self, table: pd.DataFrame) -> list[str]:
-        """One line on the spectral columns of ``table`` that the model knows nothing of, and on those it lacks."""
-        given = [name for name in table.columns if name == "PGA" or name.startswith("SA(")]
-        unknown, absent = [c for c in given if c not in self.columns], [c for c in self.columns if c not in given]
-        return [f"{len(unknown)} of {len(given)} spectral columns are at periods that the model does not know"] * bool(
-            unknown
-        ) + [f"{len(absent)} of the model's {len(self.columns)} periods are not given"] * bool(absent)
+        """A line each on spectral columns of ``table`` that the model knows nothing of, and on those it misses."""
+        given, known = set(filter(is_spectral, table.columns)), set(self.columns)
+        lines = []
+        if given - known:
+            lines.append(f"{len(given - known)} of {len(given)} spectral columns are at periods unknown to the model")
+        if known - given:
+            lines.append(f"{len(known - given)} of the model's {len(known)} periods are not given")
+        return lines
 
     def save(self, path: Path) -> None:
         """Write the inverse, whole or not at all."""
@@ -128,7 +140,7 @@ class TrainedInverse:
             name: {
                 "shape": dataclasses.asdict(each.reader.shape),
                 "weights": each.reader.state_dict(),
-                "scaling": [values.tolist() for values in (each.features.centre, each.features.scale)],
+                "scaling": [getattr(each.features, name).tolist() for name in FEATURES],
                 "targets": [each.centre.tolist(), each.scale.tolist()],
                 "factors": each.factors,
             }
@@ -204,8 +216,7 @@ def posterior_table(inverse: TrainedInverse, table: pd.DataFrame, posterior: Pos
             one = np.ones((len(table), 1))
             normal = Mixture(one, together[["mean"]].to_numpy(), together[["sd"]].to_numpy())
             found |= _named("event_mag", normal.quantiles(LEVELS)) | {"event_records": together["n"].to_numpy()}
-    spectral = [name for name in table.columns if name == "PGA" or name.startswith("SA(")]
-    kept = table.drop(columns=[*spectral, *(name for name in found if name in table)])
+    kept = table[[name for name in table.columns if not is_spectral(name) and name not in found]]
     return pd.concat([kept.reset_index(drop=True), pd.DataFrame(found)], axis=1)
 
 

@@ -12,32 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bliqnet.classical_skip import (
-    HYPO_DEPTH,
-    LN_RJB,
-    LN_VS30,
-    MAG,
-    NORMAL,
-    REVERSE,
-    VERTICAL,
-)
+from bliqnet.classical_skip import HYPO_DEPTH, LN_RJB, LN_VS30, MAG, NORMAL, REVERSE, VERTICAL
 from bliqnet.config import Recipe
 from bliqnet.constraints import collocation, scaling_penalty
 from bliqnet.data import Records, check_periods, tensors
-from bliqnet.losses import (
-    Aleatory,
-    event_slope,
-    fit_aleatory,
-    marginal_nll,
-    squared_error,
-)
+from bliqnet.early_stopping import LEAST_FOLDS, BestWeights, held_out_folds
+from bliqnet.losses import Aleatory, event_slope, fit_aleatory, marginal_nll, squared_error
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork
 from bliqnet.skip_fit import fit_skip
-from shared import splits
 from shared.command import InputError
 from shared.flatfile import periods_of
 
-LEAST_FOLDS = 5  # a lone member, too, validates on a fifth of the events
 WARM_UP = 0.05  # share of the epochs over which the learning rate rises
 # Inputs that a gate may start on, named twice where they go through many values; ln rjb speaks for rjb
 GATE_INPUTS = (*(MAG, LN_RJB, HYPO_DEPTH, LN_VS30) * 2, NORMAL, REVERSE, VERTICAL)
@@ -78,10 +63,8 @@ class Training:
         self.periods = periods_of(records.columns)  # (P,)
         self.event = torch.from_numpy(codes).to(device)  # (N,)
         self.event_rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-        self.held_out = torch.zeros(recipe.members, len(records), 1, device=device)  # (M, N, 1)
-        folds = splits.k_fold(records.table["event_id"], folds=n_folds, seed=seed)
-        for member, (_, rows) in zip(range(recipe.members), folds, strict=False):
-            self.held_out[member, rows] = 1.0
+        held_out = held_out_folds(records.table["event_id"], recipe.members, seed)
+        self.held_out = torch.from_numpy(held_out).to(device)[..., None]  # (M, N, 1)
 
         shape = network_shape(recipe, inputs.shape[1], target.shape[1])
         generator = torch.Generator().manual_seed(seed)
@@ -90,7 +73,7 @@ class Training:
         self._fit_scalers()
         self.checked_at = self._collocation(-1, 4 * COLLOCATION)  # (3, C, D)
         if not plain:
-            if recipe.gates == "placed":
+            if recipe.gates == "placed" and shape.dynamics == "ltc":  # others' units are no thresholds, and suffer
                 scaled = self.network.input_scaling(self.inputs)
                 self.network.liquid.place_gates(scaled, GATE_INPUTS, generator)
             if shape.skip == "classical":
@@ -99,9 +82,7 @@ class Training:
         self.start = self.network.skip.detach().clone() if fitted else None  # (M, K, P) the fitted classical form
         self.optimizer = self._make_optimizer()
         self.epoch = 0
-        self.best_loss = torch.full((recipe.members,), math.inf, device=device)
-        self.best_epoch = torch.zeros(recipe.members, dtype=torch.long, device=device)
-        self.best = copy.deepcopy(self._weights())
+        self.best = BestWeights.of(self._weights(), recipe.members)
         self._validate()  # the start counts: a network that only gets worse stays the classical form
 
     # --- before the first epoch ---
@@ -163,7 +144,7 @@ class Training:
             "epoch": self.epoch,
             "train_loss": float(sums[0] / sums[1]),
             "validation_loss": float(validation.mean()),
-            "best_validation_loss": float(self.best_loss.mean()),
+            "best_validation_loss": float(self.best.loss.mean()),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
 
@@ -214,11 +195,7 @@ class Training:
     def _validate(self) -> Tensor:
         rows = torch.arange(len(self.inputs), device=self.device)
         validation = self._misfit(self.network(self.inputs), rows, self.held_out) + self._unphysical(self.checked_at)
-        better = validation < self.best_loss
-        self.best_loss = torch.where(better, validation, self.best_loss)
-        self.best_epoch = torch.where(better, self.epoch, self.best_epoch)
-        for name, value in self._weights().items():  # every weight has the member as its first axis
-            self.best[name][better] = value[better]
+        self.best.keep(self._weights(), validation, self.epoch)
         return validation
 
     def _weights(self) -> dict[str, Tensor]:
@@ -229,7 +206,7 @@ class Training:
     @property
     def finished(self) -> bool:
         """All epochs are done, or no member has improved for ``patience`` epochs."""
-        return self.epoch >= self.recipe.epochs or self.epoch - int(self.best_epoch.max()) >= self.recipe.patience
+        return self.epoch >= self.recipe.epochs or self.epoch - self.best.last_epoch >= self.recipe.patience
 
     # --- what came of it ---
     @torch.no_grad()
@@ -237,7 +214,7 @@ class Training:
         """A copy of the network with every member's best weights."""
         network = copy.deepcopy(self.network)
         for name, parameter in network.named_parameters():
-            parameter.copy_(self.best[f"network.{name}"])
+            parameter.copy_(self.best.weights[f"network.{name}"])
         return network.eval()
 
     @torch.no_grad()
@@ -290,9 +267,7 @@ class Training:
             "aleatory": self.aleatory.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch": self.epoch,
-            "best_loss": self.best_loss,
-            "best_epoch": self.best_epoch,
-            "best": self.best,
+            "best": vars(self.best),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -300,8 +275,7 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.aleatory.load_state_dict(state["aleatory"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.best_loss = state["epoch"], state["best_loss"]
-        self.best_epoch, self.best = state["best_epoch"], state["best"]
+        self.epoch, self.best = state["epoch"], BestWeights(**state["best"])
 
 
 def schedule(progress: float) -> float:

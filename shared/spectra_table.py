@@ -41,7 +41,8 @@ def read_spectra(path: Path | str) -> pd.DataFrame:
 
     A line that holds a horizontal and a vertical spectrum becomes two rows, H and V. A row may be without any value;
     blank lines are left out, but for those between the rows of a file that has nothing but spectra.
-    ``attrs["notes"]`` is a list of lines for the user: what was left out, what looks odd.
+    ``attrs["rows"]`` are the rows of the file, the header being row 1; ``attrs["notes"]`` is a list of lines for the
+    user: what was left out, what looks odd.
 
     Raises
     ------
@@ -70,6 +71,7 @@ def read_spectra(path: Path | str) -> pd.DataFrame:
     others, left_out = _others(asked, (*identifiers, *columns))
     kept = raw.loc[table["row"], others].set_axis([match.header[each] for each in others], axis=1)
     found = pd.concat([table[identifiers], kept.reset_index(drop=True), table[columns]], axis=1)
+    found.attrs["rows"] = table["row"].tolist()
     found.attrs["notes"] = _notes(found[columns], blanked["period beyond the longest usable one"], left_out)
     return found
 

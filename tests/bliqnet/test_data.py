@@ -1,4 +1,4 @@
-"""The paper's seven inputs by hand, targets and their holes, what is refused, and splits that keep events whole."""
+"""The inputs by hand, targets and their holes, what is refused, and splits that keep events whole."""
 
 import dataclasses
 import functools
@@ -40,7 +40,7 @@ def refusal(*arguments, **options) -> str:
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------
-def test_the_seven_inputs_by_hand():
+def test_the_inputs_by_hand():
     table = pd.DataFrame(
         {
             "mag": [6.5, 4.0, 7.1, 5.0],
@@ -49,8 +49,12 @@ def test_the_seven_inputs_by_hand():
             "vs30": [760.0, 300.0, 1.0, math.e],
             "mechanism": ["SS", "NM", "RV", "U"],
             "component": ["H", "V", "H", "V"],
+            "rrup": [31.0, 2.0, np.nan, np.nan],
+            "ztor": [np.nan, np.nan, 4.0, np.nan],
         }
     )
+    # Kaklamanos et al. (2011), style unknown: dip 90 degrees, width 10^(-1.01 + 0.32 M), 60 % of it above the hypocentre
+    top = 8.0 - 0.6 * 10 ** (-1.01 + 0.32 * 5.0)
     inputs = derive_inputs(table, style_mix=(0.25, 0.5))
     wanted = {
         "mag": [6.5, 4.0, 7.1, 5.0],
@@ -61,6 +65,7 @@ def test_the_seven_inputs_by_hand():
         "normal": [0.0, 1.0, 0.0, 0.25],
         "reverse": [0.0, 0.0, 1.0, 0.5],
         "vertical": [0.0, 1.0, 0.0, 1.0],
+        "rrup": [31.0, 2.0, math.sqrt(10_016.0), math.hypot(1.0, top)],
     }
     assert tuple(wanted) == INPUTS
     assert inputs.dtype == np.float32
@@ -69,10 +74,19 @@ def test_the_seven_inputs_by_hand():
 
 def test_inputs_do_not_depend_on_index_or_other_columns(records):
     shuffled = records.table.sample(frac=1.0, random_state=0)
-    needed = ["component", "mechanism", "vs30", "hypo_depth", "rjb", "mag"]
+    needed = ["component", "rrup", "mechanism", "vs30", "hypo_depth", "rjb", "mag"]
     inputs = derive_inputs(shuffled[needed], records.style_mix)
     np.testing.assert_array_equal(inputs, records.inputs[shuffled.index])
     assert np.isfinite(inputs).all()
+
+
+def test_an_unknown_rupture_distance_is_estimated(records):
+    known = derive_inputs(records.table, records.style_mix)[:, INPUTS.index("rrup")]
+    without = derive_inputs(records.table.drop(columns=["rrup", "ztor"], errors="ignore"), records.style_mix)
+    estimate = without[:, INPUTS.index("rrup")]
+    np.testing.assert_array_equal(without[:, :-1], records.inputs[:, :-1])
+    assert (estimate >= without[:, INPUTS.index("rjb")]).all()
+    assert np.abs(np.log(estimate / known)).mean() < 0.1
 
 
 def test_style_mix_is_the_shares_among_rows_of_known_style(source):

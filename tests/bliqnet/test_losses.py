@@ -11,6 +11,7 @@ from torch import Tensor
 from bliqnet.losses import (
     Aleatory,
     event_least_squares,
+    event_slope,
     event_sums,
     fit_aleatory,
     marginal_nll,
@@ -249,6 +250,34 @@ def test_event_least_squares_never_sees_masked_targets():
         for hidden in (0.0, math.nan)
     ]
     assert torch.equal(*found)
+
+
+def test_event_slope_is_dense_generalised_least_squares_through_the_origin():
+    _, y, event = design()
+    n_events, x = int(event.max()) + 1, normal(*y.shape, seed=8)
+    y = y + 0.7 * x
+    mask = (normal(*y.shape, seed=3) > -0.7).double()
+    mask[event == 5, 1] = 0.0
+    tau, phi = (0.3 + normal(n_events, PERIODS, seed=seed).abs() for seed in (4, 5))
+    found = event_slope(x, torch.where(mask > 0, y, 99.0), mask, event, tau, phi)
+    for p in range(PERIODS):
+        rows = mask[:, p].numpy() > 0
+        one, other = x[rows, p].numpy(), y[rows, p].numpy()
+        weight = np.linalg.inv(dense_covariance(event[rows].numpy(), tau[:, p].numpy(), phi[:, p].numpy()))
+        np.testing.assert_allclose(found[p], (one @ weight @ other) / (one @ weight @ one), rtol=1e-10)
+
+
+def test_event_slope_of_nothing_is_zero_and_of_events_counts_events():
+    _, y, event = design()
+    ones, mask = torch.ones(int(event.max()) + 1, PERIODS).double(), torch.ones_like(y)
+    assert (event_slope(torch.zeros_like(y), y, mask, event, ones, ones) == 0).all()
+    # what varies between events only and is borne out by one huge event alone is hardly borne out
+    huge = torch.cat([torch.zeros(500, dtype=torch.long), torch.arange(1, 41)])
+    x = torch.ones(len(huge), 1, dtype=torch.float64)
+    told = (huge == 0).double()[:, None]
+    tau, phi = torch.full((41, 1), 0.5), torch.full((41, 1), 0.1)
+    slope = event_slope(x, told, torch.ones_like(x), huge, tau.double(), phi.double())
+    assert 0.01 < float(slope) < 0.05  # one in 41 events; 500 in 540 records
 
 
 # --- smoothness over period ------------------------------------------------------------------------------------------
