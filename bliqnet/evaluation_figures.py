@@ -36,7 +36,7 @@ STYLES = {  # colour and line of each model: blue is ours, green classical, reds
 }
 PGA_AT = 0.005  # s; PGA at the left edge of a logarithmic axis
 TERMS = (("event", "mag"), ("event", "hypo_depth"), ("site", "vs30"), ("record", "rjb"))
-PGA_NOTE = "PGA is drawn at 0.005 s; periods with few records are left out"
+PGA_NOTE = "PGA is drawn at 0.005 s"
 
 
 def style(model: str) -> dict:
@@ -229,7 +229,7 @@ def external_figure(table: pd.DataFrame, synthetic: bool) -> Figure:
     axes[0, 1].set_ylabel("sigma (ln)" if told else "standard deviation (ln)")
     axes[0, 2].set_ylabel("root mean square of residuals (ln)")
     axes[0, 2].set_title("dashed: after the correction", loc="left", fontsize=8)
-    axes[0, 0].set_title("PGA is drawn at 0.005 s", loc="left", fontsize=8)
+    axes[0, 0].set_title(PGA_NOTE, loc="left", fontsize=8)
     for axis in axes[0]:
         label_axis(axis, "period")
     _legend(figure, axes[0, 0])

@@ -19,6 +19,7 @@ from shared import residual_figures, runs
 from shared.plotting import mark_synthetic
 from shared.report import Best, Report
 
+FEW = "periods with less than a third of the records of the fullest are in the tables only"
 TIMES = np.linspace(0.0, 1.0, 21)
 
 
@@ -96,9 +97,9 @@ def _headline(found: Evaluation) -> list[Section]:
             {
                 "sigma": (
                     evaluation_figures.sigma_against_period(tables["components"], found.synthetic),
-                    "Components of the out-of-fold residuals of every model against the period",
+                    f"Components of the out-of-fold residuals of every model against the period; {FEW}",
                 ),
-                "against_period": (spread, "Bias, standard deviation and R² of held-out events against the period"),
+                "against_period": (spread, f"Bias, standard deviation and R² of held-out events; {FEW}"),
             },
         )
     ]
@@ -111,7 +112,7 @@ def _residuals(found: Evaluation) -> list[Section]:
     figures = {
         "components": (
             evaluation_figures.components_beside(found.tables["components"], found.synthetic),
-            "Bias, tau, phi_s2s and phi_ss, with 95 % intervals of the profile likelihood",
+            f"Bias, tau, phi_s2s and phi_ss, with 95 % intervals of the profile likelihood; {FEW}",
         ),
         "terms": (
             evaluation_figures.terms_against(found.held, component, columns, found.synthetic),
@@ -149,7 +150,9 @@ def _calibrated(found: Evaluation) -> list[Section]:
     )
     caption = "Coverage over the ten periods (weighted means), and the largest deviation of one period"
     drawn = evaluation_figures.calibration(table, found.synthetic)
-    figures = {"calibration": (drawn, "Coverage of predicted intervals on held-out events; grey: within 3 points")}
+    figures = {
+        "calibration": (drawn, f"Coverage of predicted intervals on held-out events; grey: within 3 points; {FEW}")
+    }
     shown = [ShownTable(held_out.coverage_headline(table), caption)]
     return [Section("Aleatory variability: is it calibrated?", [text], shown, figures)]
 

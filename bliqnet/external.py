@@ -118,14 +118,13 @@ def external_table(external: External, medians: Mapping[str, np.ndarray]) -> pd.
 def corrected_residual(residual: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Residuals (N, P) less a constant a period, and how that was found at each.
 
-    With at least `LEAST_EVENTS` events at a period, the constant of an event is the mean of the other events' means:
-    the event has no part in it. With fewer it is the mean of all residuals, in-sample.
+    With at least `LEAST_EVENTS` events at a period, the constant of an event is the mean residual of all other events'
+    records: the event has no part in it. With fewer it is the mean of all residuals, in-sample.
     """
     code = pd.factorize(event)[0]
-    means = pd.DataFrame(residual).groupby(code).mean().to_numpy()  # (E, P)
-    seen = np.isfinite(means)
-    count = seen.sum(axis=0)
-    others = (np.nansum(means, axis=0) - np.where(seen, means, 0.0)) / np.maximum(count - seen, 1)
-    left_out = count >= LEAST_EVENTS
+    groups = pd.DataFrame(residual).groupby(code)
+    total, count = groups.sum().to_numpy(), groups.count().to_numpy()  # (E, P)
+    others = (total.sum(axis=0) - total) / np.maximum(count.sum(axis=0) - count, 1)
+    left_out = (count > 0).sum(axis=0) >= LEAST_EVENTS
     constant = np.where(left_out, others[code], pd.DataFrame(residual).mean().to_numpy())
     return residual - constant, [LEFT_OUT if each else IN_SAMPLE for each in left_out]

@@ -59,7 +59,7 @@ class Fit:
             The file is damaged.
         """
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as handle, np.load(handle) as arrays:
                 about = json.loads(str(arrays["about"]))
                 models = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays if name != "about"))
                 predictions = {model: Spectra(*(arrays[f"{model}/{name}"] for name in SPECTRA)) for model in models}

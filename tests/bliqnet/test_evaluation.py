@@ -1,29 +1,22 @@
-"""Statistics of residuals by hand, and the fairness of the cross-validation."""
+"""Statistics of residuals by hand, and the headline of a table."""
 
 import dataclasses
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records, records_of
 from bliqnet.evaluation import (
-    BSSA14,
-    CLASSICAL,
-    KNOWN_SITES,
-    OURS,
-    CrossValidation,
-    cross_validate,
     headline,
+    headline_table,
+    headlines,
     residual_statistics,
-    results_of,
     results_text,
     summary_line,
     summary_table,
 )
-from bliqnet.figures import observed_predicted, residuals_against, spread_against_period
+from bliqnet.figures import observed_predicted
 from bliqnet.trained import Spectra
 from shared import reference_gmm, synthetic
 
@@ -31,19 +24,8 @@ COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 
 
 @pytest.fixture(scope="module")
-def source():
-    return synthetic.as_flatfile(synthetic.make_flatfile(4, n_events=30, n_rows=900, columns=COLUMNS))
-
-
-@pytest.fixture(scope="module")
-def records(source) -> Records:
-    return records_of(source)
-
-
-@pytest.fixture(scope="module")
-def found(records: Records) -> CrossValidation:
-    config = EvaluateConfig(members=2, epochs=2, hidden=8, head=8, folds=3)
-    return cross_validate(records, config, torch.device("cpu"))
+def records() -> Records:
+    return records_of(synthetic.as_flatfile(synthetic.make_flatfile(4, n_events=30, n_rows=600, columns=COLUMNS)))
 
 
 def test_statistics_by_hand(records):
@@ -71,57 +53,36 @@ def test_bssa14_is_its_own_measure(records):
     assert "1.000 of BSSA14's" in summary_line(table, "all")
 
 
-def test_every_row_is_predicted_out_of_fold_by_every_model(records, found):
-    assert {split for split, _ in found.predictions} == {"event", "random"}
-    for spectra in found.predictions.values():
-        assert np.isfinite(spectra.ln_median).all()
-        assert (spectra.sigma > 0).all()
-
-
-def test_bssa14_does_not_depend_on_the_split(records, found):
-    same = [found.predictions[split, BSSA14].ln_median for split in ("event", "random")]
-    np.testing.assert_array_equal(*same)
-    np.testing.assert_array_equal(same[0], reference_gmm.reference_median(records.table, records.columns).ln_median)
-
-
-def test_an_event_has_no_part_in_its_own_prediction(records, found):
-    """Other spectra of one event leave its event-grouped predictions, of BLiqNet and of site terms, as they were."""
-    config = EvaluateConfig(members=2, epochs=2, hidden=8, head=8, folds=3)
-    event = records.event == 0
-    changed = dataclasses.replace(records, ln_sa=np.where(event[:, None], records.ln_sa + 3.0, records.ln_sa))
-    again = cross_validate(changed, config, torch.device("cpu"))
-    for model in (OURS, OURS + KNOWN_SITES, CLASSICAL, BSSA14 + KNOWN_SITES, "plain MLP"):
-        before, after = (each.predictions["event", model].ln_median for each in (found, again))
-        np.testing.assert_array_equal(before[event], after[event])
-        if model != BSSA14 + KNOWN_SITES:
-            assert not np.array_equal(before[~event], after[~event])
-
-
-def test_table_results_and_text(source, found):
-    table = found.table()
-    assert len(table) == 2 * 6 * 2 * 3
-    results = results_of(table, source)
-    ours = table[(table["split"] == "event") & (table["model"] == OURS)]
-    np.testing.assert_allclose(results["headline"]["event"][OURS]["std"], headline(ours, "std"), rtol=1e-12)
-    rows = ours[(ours["period"] == 0.2) & (ours["component"] == "H")]
-    np.testing.assert_allclose(headline(ours, "std"), rows["std"].iloc[0], rtol=1e-12)
-    assert "event-grouped" in results_text(table)
-    assert "random (leaks events)" in results_text(table)
-
-
-def test_figures_show_every_model_and_say_that_data_are_synthetic(records, found):
-    table = found.table()
-    figure = spread_against_period(table, True)
-    assert len(figure.axes) == 6
-    assert "SYNTHETIC DATA" in {text.get_text() for text in figure.texts}
-    names = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert {"BLiqNet", "plain MLP", "BSSA14", "BLiqNet (random split)"} <= names
-    assert len(residuals_against(records, found.residual("event", OURS), OURS, False).axes) == 12
-    spectra = Spectra(records.ln_sa.copy(), records.ln_sa, records.ln_sa)
-    figure = observed_predicted(records, spectra, summary_table(records, spectra), False)
-    assert "SYNTHETIC DATA" not in {text.get_text() for text in figure.texts}
-
-
 def test_headline_of_a_table_without_headline_periods_is_of_all_rows():
     table = pd.DataFrame({"period": [1.0, 2.0], "component": ["V", "V"], "std": [0.5, 0.7]})
     np.testing.assert_allclose(headline(table, "std"), 0.6, rtol=1e-12)
+
+
+def test_headlines_say_which_split_leaks():
+    """Two splits of two models; only H at the headline period 0.2 s counts."""
+    rows = [
+        {"split": split, "model": model, "component": component, "period": period, "std": std + (period == 1.0)}
+        for split, model, std in (("event", "a", 0.5), ("event", "b", 0.6), ("random", "a", 0.4))
+        for component in ("H", "V")
+        for period in (0.2, 1.0)
+    ]
+    table = pd.DataFrame(rows).assign(ratio_to_bssa14=0.9, r2=0.8, event_bias=[-0.3, 0.1] * 6)
+    found = headlines(table)
+    assert found["event"]["b"] == {
+        "ratio_to_bssa14": pytest.approx(0.9, rel=1e-12),
+        "std": pytest.approx(0.6, rel=1e-12),
+        "r2": pytest.approx(0.8, rel=1e-12),
+        "largest_event_bias": pytest.approx(0.3, rel=1e-12),
+    }
+    shown = headline_table(table)
+    assert list(shown["split"]) == ["event-grouped", "event-grouped", "random (leaks events)"]
+    np.testing.assert_allclose(shown["std"], [0.5, 0.6, 0.4], rtol=1e-12)
+    assert "random (leaks events)" in results_text(table)
+    assert "means over H at 0.2 s" in results_text(table)
+
+
+def test_figure_of_real_records_does_not_call_them_synthetic(records):
+    spectra = Spectra(records.ln_sa.copy(), records.ln_sa, records.ln_sa)
+    for synthetic_data in (True, False):
+        figure = observed_predicted(records, spectra, summary_table(records, spectra), synthetic_data)
+        assert ("SYNTHETIC DATA" in {text.get_text() for text in figure.texts}) == synthetic_data
