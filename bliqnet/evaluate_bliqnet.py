@@ -9,6 +9,7 @@ from bliqnet.cross_validation import FITS, cross_validate, plan
 from bliqnet.evaluation import results_text
 from bliqnet.external import read_externals
 from bliqnet.held_out import sigma_text
+from bliqnet.inverse_evaluation import cross_validate_inverse, inverse_text
 from bliqnet.sessions import opened, resolved
 from shared import runs
 from shared.command import run_command
@@ -33,14 +34,18 @@ def main(config: EvaluateConfig) -> None:
     print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
 
     cross = cross_validate(records, folds, config, device, run.path / FITS)
+    inverse = (
+        cross_validate_inverse(records, folds["event"], config, device, run.path / FITS) if config.inverse else None
+    )
     model, form = evaluation_results.whole_models(records, config, device, run, provenance)
-    found = evaluation_results.evaluate(cross, model, form, externals, source.synthetic)
+    found = evaluation_results.evaluate(cross, inverse, model, form, externals, source.synthetic)
 
     sections = evaluation_report.sections(found)
     evaluation_report.write(run, found, sections, provenance)
     run.finish({"data": source.describe(), **evaluation_results.results(found)})
     print(results_text(found.tables["evaluation"]))
     print(sigma_text(found.tables["components"]))
+    print(inverse_text(found.tables))
     print(f"report: {run.path / 'report.html'}")
 
 

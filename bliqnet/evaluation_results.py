@@ -17,6 +17,7 @@ from bliqnet.cross_validation import BSSA14, CrossValidation
 from bliqnet.data import Records
 from bliqnet.external import External
 from bliqnet.fold_fits import BATCH_SIZES, FORM, OURS, FormPredictor, Predictor, refitted, train
+from bliqnet.inverse_evaluation import InverseEvaluation, reconstruction
 from bliqnet.trained import CHECKPOINT, TrainedModel
 from shared import reference_gmm, runs
 
@@ -28,6 +29,7 @@ class Evaluation:
     """Everything measured: ``tables`` by the name of their file, and what the figures need."""
 
     cross: CrossValidation
+    inverse: InverseEvaluation | None
     model: TrainedModel  # trained on all records
     held: dict[tuple[str, str], held_out.Held]
     tables: dict[str, pd.DataFrame]
@@ -50,7 +52,12 @@ def whole_models(
 
 
 def evaluate(
-    cross: CrossValidation, model: TrainedModel, form: FormPredictor, externals: list[External], synthetic: bool
+    cross: CrossValidation,
+    inverse: InverseEvaluation | None,
+    model: TrainedModel,
+    form: FormPredictor,
+    externals: list[External],
+    synthetic: bool,
 ) -> Evaluation:
     """Measure everything that the report shows."""
     records = cross.records
@@ -61,6 +68,10 @@ def evaluate(
     tables["costs"], tables["efficiency"] = costs_and_speeds(cross)
     tables["physics"] = physics.physical_check(model, records.table)
     tables["sensitivities"] = interpretation.sensitivities(model, sample(records))
+    if inverse:
+        tables["inverse"] = pd.concat([inverse.table(), reconstruction(model, records.table)], ignore_index=True)
+        tables["inverse_by_records"], tables["inverse_events"] = inverse.event_table(), inverse.events()
+        tables["inverse_styles"] = inverse.style_table()
     if externals:
         parts = []
         for each in externals:
@@ -72,7 +83,7 @@ def evaluate(
             }
             parts.append(external.external_table(each, medians))
         tables["external"] = pd.concat(parts, ignore_index=True)
-    return Evaluation(cross, model, held, tables, externals, synthetic)
+    return Evaluation(cross, inverse, model, held, tables, externals, synthetic)
 
 
 def sample(records: Records) -> pd.DataFrame:
@@ -116,6 +127,7 @@ def results(found: Evaluation) -> dict[str, Any]:
             for rule in physics_headline(tables["physics"])
         ],
         "external": tables["external"].to_dict("records") if "external" in tables else [],
+        **{name: tables[name].to_dict("records") for name in ("inverse", "inverse_by_records") if name in tables},
         "costs": tables["costs"].to_dict("records"),
         "notes": found.cross.notes,
         "table": tables["evaluation"].to_dict("records"),

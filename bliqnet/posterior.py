@@ -76,17 +76,15 @@ def _absolute(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return sd * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * np.exp(-0.5 * z**2) / SQRT_2PI)
 
 
-def spread_factor(mixture: Mixture, truth: np.ndarray, level: float = 0.9) -> float:
-    """By how much to widen ``mixture`` so that central intervals of ``level`` hold that share of ``truth`` (N,).
+def spread_factor(mixture: Mixture, error: np.ndarray, level: float = 0.9) -> float:
+    """By how much to widen ``mixture`` so that its central intervals of ``level`` reach as far as ``error`` (N,) does.
 
-    Where the truth lies on one side of the mean, its interval has to reach as far as the truth does: the factor is the
-    ``level`` quantile, over the records, of (truth - mean) / (interval's end on that side - mean).
+    An error is truth minus prediction, and has to be less than its side of the interval, as seen from the density's
+    mean: the factor is the ``level`` quantile, over the records, of error / that side.
     """
-    centre = mixture.expectation()
-    ends = mixture.quantiles([0.5 - 0.5 * level, 0.5 + 0.5 * level]) - centre[:, None]
-    away = truth - centre
-    reach = np.where(away < 0, np.minimum(ends[:, 0], -1e-6), np.maximum(ends[:, 1], 1e-6))
-    return float(np.quantile(away / reach, level))
+    ends = mixture.quantiles([0.5 - 0.5 * level, 0.5 + 0.5 * level]) - mixture.expectation()[:, None]
+    reach = np.where(error < 0, np.minimum(ends[:, 0], -1e-6), np.maximum(ends[:, 1], 1e-6))
+    return float(np.quantile(error / reach, level))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,7 +53,7 @@ def resolved(config: Options, project: str = PROJECT, what: str = "training") ->
         saved |= {"periods": tuple(saved["periods"]), "output": saved["output"] and Path(saved["output"])}
         return dataclasses.replace(type(config)(**saved), resume=config.resume)
     except (ValueError, TypeError, KeyError):
-        raise InputError(f"{file}: not the options of a {what} of this version; start a new run") from None
+        raise InputError(f"{file}: not the options of this kind of run in this version; start a new run") from None
 
 
 def _files_in(config: Options) -> list[str]:
@@ -64,7 +64,7 @@ def _read_json(file: Path, what: str) -> dict[str, Any]:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
-        raise InputError(f"{file}: not the file that a {what} of this version leaves; start a new run") from None
+        raise InputError(f"{file}: not the file that this version leaves there; start a new run") from None
 
 
 def train_to_the_end(

@@ -84,7 +84,12 @@ class TrainedInverse:
                 pass
             kept = (training.held_out.sum(dim=0) > 0).cpu().numpy()
             mixtures = {target: each.rows(kept) for target, each in training.held_out_reading().mixtures.items()}
-            factors = {target: spread_factor(each, truth[target][kept].to_numpy()) for target, each in mixtures.items()}
+            # the members together are wider than one: what their intervals lack is to be found, not what one's lack
+            together = read(training.reader, training.features, training, records.ln_sa[kept]).mixtures
+            factors = {
+                target: spread_factor(together[target], truth[target][kept].to_numpy() - each.expectation())
+                for target, each in mixtures.items()
+            }
             readers[name] = TrainedReader(
                 part, training.reader, training.features, training.centre, training.scale, factors
             )

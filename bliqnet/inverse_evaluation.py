@@ -1,0 +1,238 @@
+"""The inverse on held-out events: beside a random forest, with periods taken away, and for whole events."""
+
+import dataclasses
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import ndtr
+from tqdm import tqdm
+
+from bliqnet.config import EvaluateConfig
+from bliqnet.cross_validation import Folds
+from bliqnet.data import INPUTS, Records, derive_inputs
+from bliqnet.forest_inverse import ForestInverse
+from bliqnet.inverse import LEAST_PERIODS, MECHANISMS, TARGETS, Posterior, targets_of
+from bliqnet.trained import TrainedModel
+from bliqnet.trained_inverse import LEVELS, TrainedInverse
+from shared import runs
+from shared.command import InputError
+from shared.flatfile import periods_of
+
+LIQUID, FOREST = "liquid inverse", "random-forest inverse"
+LONGEST = 1.0  # s, beyond which nothing is left in one of the trials with gaps
+TRIALS = {
+    LIQUID: "all that the record has",
+    f"{LIQUID}, up to {LONGEST:g} s": f"periods above {LONGEST:g} s taken away",
+    f"{LIQUID}, every other period": "every other period taken away",
+}
+LEAST_RECORDS = (1, 2, 5, 10)  # of an event, for which its magnitude is judged
+REBUILT = {"mag": "mag", "ln_depth": "hypo_depth", "ln_rjb": "ln_rjb", "ln_vs30": "ln_vs30"}  # target: input
+
+
+@dataclasses.dataclass(frozen=True)
+class InverseEvaluation:
+    """Out-of-fold answers of every model; N records, D targets, Q levels."""
+
+    truth: np.ndarray  # (N, D)
+    event: np.ndarray  # (N,)
+    mechanism: np.ndarray  # (N,) "SS", "NM", "RV" or "U"
+    answers: dict[
+        str, dict[str, np.ndarray]
+    ]  # model: mean (N, D), quantiles (N, D, Q), crps (N, D), perhaps pit (N, D)
+    styles: np.ndarray  # (N, 3) probabilities of MECHANISMS
+    usual_styles: np.ndarray  # (N, 3) their shares among the training rows of the record's fold
+    together: np.ndarray  # (N, 2) mean and standard deviation of the magnitude that the record's event gives
+
+    def table(self) -> pd.DataFrame:
+        """Scores of every model and target: R² of the mean, mean absolute error of the median, CRPS, coverage."""
+        rows = []
+        for model, found in self.answers.items():
+            for d, target in enumerate(TARGETS):
+                truth, quantiles = self.truth[:, d], found["quantiles"][:, d]
+                error = found["mean"][:, d] - truth
+                rows.append(
+                    {
+                        "model": model,
+                        "target": target,
+                        "n": len(truth),
+                        "r2": 1.0 - np.mean(error**2) / np.var(truth),
+                        "mae": np.mean(np.abs(quantiles[:, LEVELS.index(0.5)] - truth)),
+                        "bias": error.mean(),
+                        "crps": found["crps"][:, d].mean(),
+                        "cover_50": _inside(truth, quantiles, 0.25, 0.75),
+                        "cover_90": _inside(truth, quantiles, 0.05, 0.95),
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def events(self) -> pd.DataFrame:
+        """One row an event: its records, magnitude, and what its records say of that together."""
+        rows = pd.DataFrame(
+            {"event_id": self.event, "mag": self.truth[:, 0], "mean": self.together[:, 0], "sd": self.together[:, 1]}
+        )
+        return rows.groupby("event_id", as_index=False).agg(
+            n=("mag", "size"), mag=("mag", "first"), mean=("mean", "first"), sd=("sd", "first")
+        )
+
+    def event_table(self) -> pd.DataFrame:
+        """How well magnitudes of events are found, by their least number of records."""
+        events, rows = self.events(), []
+        for least in LEAST_RECORDS:
+            part = events[events["n"] >= least]
+            if len(part):
+                error = part["mean"] - part["mag"]
+                pit = ndtr(-error / part["sd"])
+                rows.append(
+                    {
+                        "least_records": least,
+                        "events": len(part),
+                        "mae": error.abs().mean(),
+                        "bias": error.mean(),
+                        "cover_50": pit.between(0.25, 0.75).mean(),
+                        "cover_90": pit.between(0.05, 0.95).mean(),
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def style_table(self) -> pd.DataFrame:
+        """Style of faulting where it is known: share named rightly and mean ln of the truth's probability."""
+        code = pd.Index(MECHANISMS).get_indexer(self.mechanism)
+        known, rows = np.flatnonzero(code >= 0), []
+        for name, shares in ((LIQUID, self.styles), ("shares in training", self.usual_styles)):
+            right = shares[known].argmax(axis=1) == code[known]
+            ln_share = np.log(np.maximum(shares[known, code[known]], 1e-9))
+            rows.append({"model": name, "n": len(known), "right": right.mean(), "ln_probability": ln_share.mean()})
+        return pd.DataFrame(rows)
+
+
+def _inside(truth: np.ndarray, quantiles: np.ndarray, low: float, high: float) -> float:
+    ends = quantiles[:, LEVELS.index(low)], quantiles[:, LEVELS.index(high)]
+    return float(np.mean((truth >= ends[0]) & (truth <= ends[1])))
+
+
+def cross_validate_inverse(
+    records: Records, folds: Folds, config: EvaluateConfig, device: torch.device, folder: Path
+) -> InverseEvaluation:
+    """Train and ask fold by fold; what is stored in ``folder`` already is not done again.
+
+    Raises
+    ------
+    InputError
+        A stored fold is damaged or of other rows.
+    """
+    truth = targets_of(records.table)[list(TARGETS)].to_numpy()
+    whole: dict[str, np.ndarray] = {}
+    for number, (train, test) in enumerate(tqdm(folds, desc="inverse", unit="fold")):
+        path = folder / f"event-{number + 1}-inverse.npz"
+        found = _stored(path, len(test)) if path.exists() else _fold(records, train, test, truth, config, device)
+        if not path.exists():
+            runs.write_arrays(path, found)
+        for name, values in found.items():
+            whole.setdefault(name, np.full((len(records), *values.shape[1:]), np.nan))[test] = values
+    answers: dict[str, dict[str, np.ndarray]] = {}
+    for name, values in whole.items():
+        model, _, score = name.rpartition("/")
+        if model:
+            answers.setdefault(model, {})[score] = values
+    table = records.table
+    rest = (whole[name] for name in ("styles", "usual_styles", "together"))
+    return InverseEvaluation(truth, table["event_id"].to_numpy(), table["mechanism"].to_numpy(), answers, *rest)
+
+
+def _stored(path: Path, n: int) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as arrays:
+            found = {name: arrays[name] for name in arrays}
+        if {len(values) for values in found.values()} != {n}:
+            raise ValueError("of other rows than this fold's")
+        return found
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
+
+
+def _fold(
+    records: Records,
+    train: np.ndarray,
+    test: np.ndarray,
+    truth: np.ndarray,
+    config: EvaluateConfig,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
+    rows, ln_sa = records.rows(train), records.ln_sa[test].astype(float)
+    inverse = TrainedInverse.train(rows, config, config.seed, device, {})
+    found: dict[str, np.ndarray] = {}
+    for trial, asked in zip(TRIALS, _with_gaps(ln_sa, records.columns), strict=True):
+        posterior = inverse.posterior(asked)
+        found |= {f"{trial}/{name}": values for name, values in _scores(posterior, truth[test]).items()}
+        if trial == LIQUID:
+            found["styles"] = posterior.mechanism
+            event = records.table["event_id"].to_numpy()[test]
+            together = inverse.combination.combine(posterior.mixtures["mag"], event)
+            found["together"] = together.loc[event, ["mean", "sd"]].to_numpy()
+    forest = ForestInverse(rows, config.seed)
+    found |= {f"{FOREST}/{name}": values for name, values in forest.scores(ln_sa, truth[test], LEVELS).items()}
+    shares = rows.table["mechanism"].value_counts().reindex(MECHANISMS, fill_value=0).to_numpy(float)
+    found["usual_styles"] = np.tile(shares / max(shares.sum(), 1.0), (len(test), 1))
+    return found
+
+
+def _with_gaps(ln_sa: np.ndarray, columns: list[str]) -> list[np.ndarray]:
+    """The spectra of every trial; a record that a trial would leave with too few values stays whole."""
+    kept = [np.ones(len(columns), bool), periods_of(columns) <= LONGEST, np.arange(len(columns)) % 2 == 0]
+    cut = [np.where(each, ln_sa, np.nan) for each in kept]
+    enough = [np.isfinite(each).sum(axis=1, keepdims=True) >= LEAST_PERIODS for each in cut]
+    return [np.where(some, each, ln_sa) for some, each in zip(enough, cut, strict=True)]
+
+
+def _scores(posterior: Posterior, truth: np.ndarray) -> dict[str, np.ndarray]:
+    each = [posterior.mixtures[target] for target in TARGETS]
+    return {
+        "mean": np.stack([mixture.expectation() for mixture in each], axis=1),
+        "quantiles": np.stack([mixture.quantiles(LEVELS) for mixture in each], axis=1),
+        "crps": np.stack([mixture.crps(values) for mixture, values in zip(each, truth.T, strict=True)], axis=1),
+        "pit": np.stack([mixture.cdf(values) for mixture, values in zip(each, truth.T, strict=True)], axis=1),
+    }
+
+
+def inverse_text(tables: dict[str, pd.DataFrame]) -> str:
+    """The headline of the inverse for the terminal; nothing where it was left out."""
+    if "inverse" not in tables:
+        return "the inverse was left out (--no-inverse)"
+    lines = [
+        f"{'inverse, held-out events':34} {'target':9} {'R²':>6} {'MAE':>6} {'CRPS':>6} {'in 50 %':>8} {'in 90 %':>8}"
+    ]
+    for row in tables["inverse"].dropna().itertuples():
+        lines.append(
+            f"{row.model:34} {row.target:9} {row.r2:6.3f} {row.mae:6.3f} {row.crps:6.3f} {row.cover_50:8.3f} "
+            f"{row.cover_90:8.3f}"
+        )
+    for row in tables["inverse_by_records"].itertuples():
+        lines.append(
+            f"magnitude of {row.events} events of at least {row.least_records} records: mean absolute error "
+            f"{row.mae:.3f}, {row.cover_90:.3f} in 90 % intervals"
+        )
+    return "\n".join(lines)
+
+
+@torch.no_grad()
+def reconstruction(model: TrainedModel, table: pd.DataFrame) -> pd.DataFrame:
+    """R² of the paper's backward branch: how well the network's hidden state gives back the network's own *input*.
+
+    It reads no spectrum at all, so that it would be as good on noise. One row a target.
+    """
+    network = model.network
+    inputs = torch.from_numpy(derive_inputs(table, model.style_mix)).to(network.input_scaling.centre)
+    scaled = network.input_scaling(inputs)
+    rebuilt = network.read_backwards(network.hidden(inputs)).mean(dim=0)
+    r2 = (1.0 - ((rebuilt - scaled) ** 2).mean(dim=0) / scaled.var(dim=0, unbiased=False).clamp(min=1e-12)).cpu()
+    return pd.DataFrame(
+        {
+            "model": "published score: the network's input, rebuilt from itself",
+            "target": list(REBUILT),
+            "r2": [float(r2[INPUTS.index(name)]) for name in REBUILT.values()],
+        }
+    )
