@@ -148,7 +148,7 @@ def wrong_with_make(words: list[str]) -> str | None:
     """The targets exist, the variables are known, and what the target runs is right with these variables."""
     settings = [word for word in words if "=" in word]
     for setting in settings:
-        if setting.partition("=")[0] not in ("DATA", "ARGS", "PYTHON"):
+        if setting.partition("=")[0] not in ("DATA", "ARGS", "PYTHON", "BENCH"):
             return f"make knows no {setting}"
     for word in words:
         if word not in settings and word not in targets():
