@@ -28,7 +28,7 @@ SHALLOWEST = 0.5  # km, so that depth has a logarithm
 LARGEST = 5.0  # of a scaled feature
 LEAST_PERIODS = 3  # that a record needs for an answer
 CLASS_WEIGHT = 0.3  # of the classes' cross entropy beside the targets' likelihood
-EPOCHS, PATIENCE, BATCH = 60, 10, 512
+PATIENCE, BATCH = 10, 512
 LEARNING_RATE, WEIGHT_DECAY, LARGEST_GRADIENT = 3e-3, 1.0, 5.0
 SHORTENED, THINNED = 0.15, 0.2  # shares of a batch's records that lose their long periods, or single ones
 
@@ -135,6 +135,7 @@ class ReaderTraining:
     def __init__(self, records: Records, part: Part, recipe: Recipe, seed: int, device: torch.device):
         table = records.table
         self.part, self.seed, self.device, self.ln_sa = part, seed, device, records.ln_sa
+        self.most_epochs = recipe.epochs
         truth = targets_of(table)[list(part.targets)].to_numpy()
         self.centre, self.scale = truth.mean(axis=0), np.maximum(truth.std(axis=0), 1e-6)
         self.features = SpectrumFeatures.of(records.ln_sa, periods_of(records.columns))
@@ -164,10 +165,10 @@ class ReaderTraining:
         whole = torch.from_numpy(self.features(self.ln_sa)).to(self.device)
         best = BestWeights.of(self.reader.state_dict(), len(self.held_out))
         steps = max(1, round(len(whole) / BATCH))
-        for epoch in range(EPOCHS):
+        for epoch in range(self.most_epochs):
             for step, rows in enumerate(np.array_split(rng.permutation(len(whole)), steps)):
                 for group in optimizer.param_groups:
-                    group["lr"] = LEARNING_RATE * schedule((epoch + step / steps) / EPOCHS)
+                    group["lr"] = LEARNING_RATE * schedule((epoch + step / steps) / self.most_epochs)
                 features = torch.from_numpy(self.features(with_gaps(self.ln_sa[rows], rng))).to(self.device)
                 learns = self.weight[rows] * (1.0 - self.held_out[:, rows])
                 loss = (self._loss(features, rows) * learns).mean(dim=1).sum()

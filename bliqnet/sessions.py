@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,6 @@ from tqdm import tqdm
 
 from bliqnet.config import EvaluateConfig, TrainConfig
 from bliqnet.data import Records
-from bliqnet.inverse import EPOCHS
 from bliqnet.trained import CHECKPOINT, TrainedModel
 from bliqnet.trained_inverse import INVERSE_CHECKPOINT, TrainedInverse
 from bliqnet.training import Training
@@ -95,13 +95,10 @@ def train_to_the_end(
     model = TrainedModel.of(training, records, provenance)
     model.save(run.path / CHECKPOINT)
     if config.inverse:
-        inverse = TrainedInverse.train(records, config, config.seed, training.device, provenance, _with_bar)
+        bar = partial(tqdm, total=config.epochs, unit="epoch")
+        inverse = TrainedInverse.train(records, config, config.seed, training.device, provenance, bar)
         inverse.save(run.path / INVERSE_CHECKPOINT)
     return run, model
-
-
-def _with_bar(epochs: Iterable[int], name: str) -> Iterable[int]:
-    return tqdm(epochs, desc=f"inverse, {name}", total=EPOCHS, unit="epoch")
 
 
 def _open(training: Training, source: Flatfile, config: TrainConfig) -> tuple[runs.Run, dict[str, Any]]:

@@ -71,16 +71,16 @@ class TrainedInverse:
         seed: int,
         device: torch.device,
         provenance: dict[str, Any],
-        watched: Callable[[Iterable[int], str], Iterable[int]] = lambda epochs, name: epochs,
+        watched: Callable[[Iterable[int], str], Iterable[int]] = lambda epochs, label: epochs,
     ) -> "TrainedInverse":
         """Train both readers on ``records`` and calibrate them on the events that each member has held out.
 
-        ``watched`` may wrap a progress bar around the epochs of the reader of that name.
+        ``watched`` may wrap a progress bar around the epochs of a reader; it is given a label for it too.
         """
         truth, readers, by_event = targets_of(records.table), {}, None
         for name, part in PARTS.items():
             training = ReaderTraining(records, part, recipe, seed, device)
-            for _ in watched(training.epochs(), name):
+            for _ in watched(training.epochs(), f"inverse, {name}"):
                 pass
             kept = (training.held_out.sum(dim=0) > 0).cpu().numpy()
             mixtures = {target: each.rows(kept) for target, each in training.held_out_reading().mixtures.items()}
@@ -104,6 +104,11 @@ class TrainedInverse:
     def parameters(self) -> int:
         """Trained weights of both readers, all members together."""
         return sum(p.numel() for each in self.readers.values() for p in each.reader.parameters())
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the training data were synthetic."""
+        return bool(self.provenance["data"]["synthetic"])
 
     def posterior(self, ln_sa: np.ndarray) -> Posterior:
         """What spectra (N, P), ln g, NaN where missing, say; columns as in ``columns``."""
@@ -173,22 +178,27 @@ class TrainedInverse:
             raise InputError(f"{path}: this run has learnt no inverse; train one without --no-inverse")
         saved = load_checkpoint(path, KIND)
         try:
-            readers = {name: _reader(part, saved["readers"][name], device) for name, part in PARTS.items()}
-            combination = EventCombination(**saved["combination"])
+            parts = PARTS.items()
+            readers = {name: _reader(part, saved["readers"][name], saved["columns"], device) for name, part in parts}
+            combination = EventCombination(**{name: float(x) for name, x in saved["combination"].items()})
             rest = {name: saved[name] for name in ("columns", "components", "provenance")}
-            if {each.reader.shape.n_features for each in readers.values()} != {3 * len(rest["columns"]) - 1}:
-                raise ValueError("periods do not fit the readers")
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:80]
             raise InputError(f"{path}: a damaged inverse or one of another version ({reason}); train again") from None
         return cls(readers, combination, **rest)
 
 
-def _reader(part: Part, saved: dict[str, Any], device: torch.device) -> TrainedReader:
+def _reader(part: Part, saved: dict[str, Any], columns: list[str], device: torch.device) -> TrainedReader:
     reader = SpectrumReader(ReaderShape(**saved["shape"]), torch.Generator())
     reader.load_state_dict(saved["weights"])
     features = SpectrumFeatures(*(np.array(each, dtype=float) for each in saved["scaling"]))
     centre, scale = (np.array(each, dtype=float) for each in saved["targets"])
+    n_periods, n_targets, shape = len(columns), len(part.targets), reader.shape
+    if (shape.n_features, shape.n_targets, shape.n_classes) != (3 * n_periods - 1, n_targets, len(part.labels)):
+        raise ValueError("periods, targets or classes do not fit the reader")
+    widths = [len(each) for each in (features.centre, features.scale, centre, scale)]
+    if widths != [2 * n_periods - 1, 2 * n_periods - 1, n_targets, n_targets]:
+        raise ValueError("scalers do not fit the reader")
     factors = {target: float(saved["factors"][target]) for target in part.targets}
     return TrainedReader(part, reader.to(device).eval(), features, centre, scale, factors)
 
@@ -198,8 +208,8 @@ def posterior_table(inverse: TrainedInverse, table: pd.DataFrame, posterior: Pos
 
     Quantiles ``mag_p05`` ... ``mag_p95`` and likewise for ``rjb`` (km), ``vs30`` (m/s) and ``hypo_depth`` (km); the
     probabilities ``p_SS``, ``p_NM``, ``p_RV`` of the style of faulting, and ``p_V`` of a vertical component where
-    training had both. Records that share an ``event_id`` also get ``event_mag_p05`` ..., the magnitude that they give
-    together, and ``event_records``, their number.
+    training had both. With a column ``event_id``, the records of an event also get ``event_mag_p05`` ..., the magnitude
+    that they give together, and ``event_records``, their number; a record without one is an event by itself.
     """
     found: dict[str, Any] = {}
     for target, name, back in (
@@ -214,12 +224,11 @@ def posterior_table(inverse: TrainedInverse, table: pd.DataFrame, posterior: Pos
     if len(inverse.components) > 1:
         found["p_V"] = posterior.component[:, COMPONENTS.index("V")]
     if "event_id" in table:
-        event = table["event_id"].astype(str)
-        if (event.str.strip() != "").any():
-            label = np.where(event.str.strip() != "", event, "row " + table.index.astype(str))
-            together = inverse.combination.combine(posterior.mixtures["mag"], label).loc[label]
-            one = np.ones((len(table), 1))
-            normal = Mixture(one, together[["mean"]].to_numpy(), together[["sd"]].to_numpy())
+        unnamed = (table["event_id"] == "").to_numpy()
+        event = np.where(unnamed, -1 - np.arange(len(table)), pd.factorize(table["event_id"])[0])
+        together = inverse.combination.combine(posterior.mixtures["mag"], event).loc[event]
+        normal = Mixture(np.ones((len(table), 1)), together[["mean"]].to_numpy(), together[["sd"]].to_numpy())
+        if not unnamed.all():
             found |= _named("event_mag", normal.quantiles(LEVELS)) | {"event_records": together["n"].to_numpy()}
     kept = table[[name for name in table.columns if not is_spectral(name) and name not in found]]
     return pd.concat([kept.reset_index(drop=True), pd.DataFrame(found)], axis=1)

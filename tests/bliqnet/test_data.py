@@ -53,7 +53,7 @@ def test_the_inputs_by_hand():
             "ztor": [np.nan, np.nan, 4.0, np.nan],
         }
     )
-    # Kaklamanos et al. (2011), style unknown: dip 90 degrees, width 10^(-1.01 + 0.32 M), 60 % of it above the hypocentre
+    # Kaklamanos et al. (2011), style unknown: dip 90 degrees, width 10^(-1.01 + 0.32 M), 60 % of it above
     top = 8.0 - 0.6 * 10 ** (-1.01 + 0.32 * 5.0)
     inputs = derive_inputs(table, style_mix=(0.25, 0.5))
     wanted = {

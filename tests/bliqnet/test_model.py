@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bliqnet import model
-from bliqnet.data import INPUTS
+from bliqnet.classical_skip import N_SKIP_FEATURES, skip_features
 from bliqnet.model import LiquidLayer, LiquidNetwork, MemberLinear, NetworkShape, PlainNetwork, Scaling
 
 SMALL = NetworkShape(n_inputs=3, n_periods=4, members=2, hidden=5, head=6, solver="rk4", steps=4, skip="none")
@@ -229,16 +229,60 @@ def test_two_forwards_before_a_backward_under_the_adjoint():
         torch.testing.assert_close(parameter.grad, alone[0][name] + alone[1][name], rtol=1e-7, atol=1e-9, msg=name)
 
 
+# --- units that start as thresholds ----------------------------------------------------------------------------------
+def placed_layer(columns: list[int], examples: Tensor, seed: int = 0) -> LiquidLayer:
+    layer = LiquidLayer(dataclasses.replace(SMALL, n_inputs=6, hidden=300), seeded(5))
+    layer.place_gates(examples, columns, seeded(seed))
+    return layer
+
+
+def test_a_placed_gate_is_a_threshold_on_one_to_three_inputs_at_an_example():
+    examples = normal(7, 6).float()
+    layer = placed_layer([0, 2, 3, 5], examples)
+    used = layer.drive.weight.detach() != 0
+    assert not used[:, [1, 4]].any()
+    count = used.sum(dim=1)
+    assert count.min() == 1
+    assert count.max() == model.MOST_CONDITIONS == 3
+    # each of 1, 2, 3 conditions equally often, and two of them may fall on one of the four inputs
+    np.testing.assert_allclose((count == 3).double().mean(), 3 / 4 * 2 / 4 / 3, rtol=0.0, atol=0.06)
+    drive = layer.drive(examples.expand(2, -1, -1)).detach()  # (M, examples, H)
+    size = layer.drive.weight.detach().abs().amax(dim=1, keepdim=True)
+    opens = (drive / size).abs() < 1e-5
+    assert opens.any(dim=1).all()
+    assert (opens.double().mean(dim=(0, 2)) > 0.08).all()  # every one of the seven is somebody's
+
+
+def test_placed_gates_are_steep_either_way_and_like_an_input_named_twice_more():
+    layer = placed_layer([0, 1, 1], normal(50, 6).float())
+    weight = layer.drive.weight.detach()
+    alone = weight[(weight != 0) & ((weight != 0).sum(dim=1, keepdim=True) == 1)]
+    assert 0.4 < (alone > 0).double().mean() < 0.6
+    assert abs(math.log(float(alone.abs().median()) / model.GATE_GAIN)) < 0.3
+    single = ((weight != 0).sum(dim=1) == 1)[:, None] & (weight != 0)
+    first, second = single.sum(dim=(0, 2))[:2].tolist()
+    assert second / first > 1.5
+
+
+def test_placing_gates_draws_from_the_generator_alone():
+    examples, state = normal(7, 6).float(), torch.get_rng_state()
+    first, again, other = (placed_layer([0, 1, 2], examples, seed).drive.weight for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first[0], first[1])
+
+
 # --- members ---------------------------------------------------------------------------------------------------------
 KINDS = [(LiquidNetwork, "ltc"), (LiquidNetwork, "linear"), (LiquidNetwork, "cfc"), (PlainNetwork, "ltc")]
 
 
 @pytest.mark.parametrize(("kind", "dynamics"), KINDS)
 def test_members_are_networks_of_their_own(kind, dynamics):
-    both = network_of(kind, dynamics=dynamics, n_inputs=8, skip="classical")
-    x = normal(ROWS, 8)
+    both = network_of(kind, dynamics=dynamics, n_inputs=9, skip="classical")
+    x = normal(ROWS, 9)
     for m in range(2):
-        alone = network_of(kind, dynamics=dynamics, n_inputs=8, skip="classical", members=1)
+        alone = network_of(kind, dynamics=dynamics, n_inputs=9, skip="classical", members=1)
         shared = ("input_scaling", "output_scaling")
         state = {k: v if k.startswith(shared) else v[m : m + 1] for k, v in both.state_dict().items()}
         alone.load_state_dict(state)
@@ -247,7 +291,7 @@ def test_members_are_networks_of_their_own(kind, dynamics):
 
 @pytest.mark.parametrize(("kind", "dynamics"), KINDS)
 def test_weights_of_one_member_leave_the_other_alone(kind, dynamics):
-    network, x = network_of(kind, dynamics=dynamics, n_inputs=8, skip="classical"), normal(ROWS, 8)
+    network, x = network_of(kind, dynamics=dynamics, n_inputs=9, skip="classical"), normal(ROWS, 9)
     before = network(x).detach()
     network(x)[0].sum().backward()
     for name, parameter in network.named_parameters():
@@ -262,8 +306,8 @@ def test_weights_of_one_member_leave_the_other_alone(kind, dynamics):
 
 @pytest.mark.parametrize(("kind", "dynamics"), KINDS)
 def test_members_may_have_inputs_of_their_own(kind, dynamics):
-    network = network_of(kind, dynamics=dynamics, n_inputs=8, skip="classical")
-    first, second = normal(ROWS, 8, seed=1), normal(ROWS, 8, seed=2)
+    network = network_of(kind, dynamics=dynamics, n_inputs=9, skip="classical")
+    first, second = normal(ROWS, 9, seed=1), normal(ROWS, 9, seed=2)
     together = network(torch.stack([first, second]))
     assert together.shape == (2, ROWS, 4)
     torch.testing.assert_close(together[0], network(first)[0], rtol=1e-12, atol=1e-12)
@@ -277,14 +321,14 @@ def test_the_published_shape_has_the_published_number_of_weights():
 
 
 def test_forward_and_backward_branch_read_the_same_hidden_state():
-    network, x = network_of(n_inputs=8, skip="classical"), normal(ROWS, 8)
+    network, x = network_of(n_inputs=9, skip="classical"), normal(ROWS, 9)
     hidden = network.hidden(x)
     m = 1
     scaled = (x - network.input_scaling.centre) / network.input_scaling.scale
     torch.testing.assert_close(hidden, network.liquid(scaled.expand(2, -1, -1)), rtol=1e-12, atol=1e-12)
     first = torch.relu(hidden[m] @ network.head_in.weight[m] + network.head_in.bias[m])
     standard = first @ network.head_out.weight[m] + network.head_out.bias[m]
-    standard = standard + model.skip_features(x) @ network.skip[m]
+    standard = standard + skip_features(x) @ network.skip[m]
     wanted = standard * network.output_scaling.scale + network.output_scaling.centre
     torch.testing.assert_close(network(x)[m], wanted, rtol=1e-12, atol=1e-12)
     back = hidden[m] @ network.backward_head.weight[m] + network.backward_head.bias[m]
@@ -292,25 +336,11 @@ def test_forward_and_backward_branch_read_the_same_hidden_state():
 
 
 def test_a_classical_network_starts_as_its_skip():
-    network = LiquidNetwork(dataclasses.replace(SMALL, n_inputs=8, skip="classical"), seeded(0)).double()
-    x, skip = normal(ROWS, 8), normal(2, model.N_SKIP_FEATURES, 4)
+    network = LiquidNetwork(dataclasses.replace(SMALL, n_inputs=9, skip="classical"), seeded(0)).double()
+    x, skip = normal(ROWS, 9), normal(2, N_SKIP_FEATURES, 4)
     assert (network(x) == 0).all()
     network.skip.data.copy_(skip)
-    torch.testing.assert_close(network(x).detach(), model.skip_features(x) @ skip, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize(("mag", "below", "above"), [(6.2, 0.0, 0.7), (4.7, -0.8, 0.0), (5.5, 0.0, 0.0)])
-@pytest.mark.parametrize("vertical", [0.0, 1.0])
-def test_skip_features_written_again(mag, below, above, vertical):
-    rjb, depth, vs30 = 37.0, 12.5, 420.0
-    row = {"mag": mag, "rjb": rjb, "ln_rjb": 3.6, "hypo_depth": depth, "ln_vs30": math.log(vs30)}
-    row |= {"normal": 0.25, "reverse": 0.75, "vertical": vertical}
-    ln_r = math.log(math.sqrt(rjb**2 + 5.0**2)) - 4.0
-    terms = [1.0, below, below**2, above, ln_r, (mag - 5.0) * ln_r, rjb / 100]
-    terms += [math.log(vs30) - 6.1, 0.25, 0.75, (depth - 10) / 10]
-    features = model.skip_features(torch.tensor([row[name] for name in INPUTS], dtype=torch.float64))
-    np.testing.assert_allclose(features, terms + [term * vertical for term in terms], rtol=1e-12, atol=1e-12)
-    assert len(features) == model.N_SKIP_FEATURES
+    torch.testing.assert_close(network(x).detach(), skip_features(x) @ skip, rtol=1e-12, atol=1e-12)
 
 
 def test_scaling_maps_to_and_fro():
