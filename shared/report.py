@@ -134,14 +134,20 @@ class Report:
         )
         return self
 
-    def figure(self, figure: Figure, caption: str, *, alt: str = "", kind: Literal["png", "svg"] = "png") -> Self:
+    def figure(
+        self, figure: Figure | bytes, caption: str, *, alt: str = "", kind: Literal["png", "svg"] = "png"
+    ) -> Self:
         """Embed a matplotlib figure; ``alt`` says in words what it shows (default: the caption).
 
+        A figure that has been saved as ``kind`` may be given as the bytes of its file, so that it is drawn once.
         SVG stays sharp, but grows with every point that is drawn: PNG where there are thousands.
         """
-        content = io.BytesIO()
-        figure.canvas.print_figure(content, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
-        data = base64.b64encode(content.getvalue()).decode("ascii")
+        if isinstance(figure, Figure):
+            content = io.BytesIO()
+            about = {"Date": None} if kind == "svg" else None
+            figure.canvas.print_figure(content, format=kind, dpi=130, metadata=about)
+            figure = content.getvalue()
+        data = base64.b64encode(figure).decode("ascii")
         image = f"data:image/{'svg+xml' if kind == 'svg' else kind};base64,{data}"
         self._body.append(
             f'<figure><img src="{image}" alt="{html.escape(alt or caption)}">\n'

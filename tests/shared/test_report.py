@@ -1,6 +1,7 @@
 """The report: well-formed, on its own, escaped, and with what it was given in the right cells."""
 
 import base64
+import io
 import re
 from html.parser import HTMLParser
 
@@ -91,6 +92,13 @@ def test_svg_is_the_figure(figure):
     page = parse(Report("a", synthetic=False).figure(figure, "b", kind="svg"))
     content = base64.b64decode(page.all("img")[0]["src"].removeprefix("data:image/svg+xml;base64,"))
     assert b"<svg" in content
+
+
+def test_a_saved_figure_is_embedded_as_it_is(figure):
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    page = Report("a", synthetic=False).figure(content.getvalue(), "b").html()
+    assert base64.b64decode(page.split("base64,")[1].split('"')[0]) == content.getvalue()
 
 
 def test_synthetic_data_are_announced_before_the_title():
