@@ -127,7 +127,7 @@ def costs(models: Mapping[str, Any], training_seconds: Mapping[str, float] | Non
 
 def time_against_batch(table: pd.DataFrame, synthetic: bool) -> Figure:
     """``milliseconds_per_sample`` against the batch size, a line a model."""
-    figure, axes = new_figure(size=(5.5, 3.8))
+    figure, axes = new_figure(size=(7.5, 3.8))
     axis = axes[0, 0]
     for index, (name, part) in enumerate(table.groupby("model", sort=False)):
         dashes = "-" if index < len(COLOURS) else "--"
@@ -140,5 +140,5 @@ def time_against_batch(table: pd.DataFrame, synthetic: bool) -> Figure:
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlabel("rows predicted at a time")
     axis.set_ylabel("time per row (ms)")
-    axis.legend(frameon=False, fontsize=8)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
     return mark_synthetic(figure, synthetic)

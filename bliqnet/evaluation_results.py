@@ -16,7 +16,7 @@ from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import BSSA14, CrossValidation
 from bliqnet.data import Records
 from bliqnet.external import External
-from bliqnet.fold_fits import BATCH_SIZES, FORM, OURS, FormPredictor, Predictor, refitted, train
+from bliqnet.fold_fits import BATCH_SIZES, FORM, OURS, SECONDS, FormPredictor, Predictor, refitted, train
 from bliqnet.inverse_evaluation import InverseEvaluation, reconstruction
 from bliqnet.trained import CHECKPOINT, TrainedModel
 from shared import reference_gmm, runs
@@ -99,7 +99,7 @@ def costs_and_speeds(cross: CrossValidation) -> tuple[pd.DataFrame, pd.DataFrame
         return lambda table: reference_gmm.published(name, table, records.columns)
 
     models = {name: Predictor(published(name)) for name in reference_gmm.PUBLISHED}
-    speeds = efficiency.milliseconds_per_sample(models, records.table, BATCH_SIZES)
+    speeds = efficiency.milliseconds_per_sample(models, records.table, BATCH_SIZES, SECONDS)
     order = [model for model in cross.models() if model in {*cross.costs["model"], *models}]
     costs = pd.concat([cross.costs, efficiency.costs(models)]).set_index("model").loc[order].reset_index()
     both = pd.concat([cross.speeds, speeds]).set_index("model").loc[order].reset_index()

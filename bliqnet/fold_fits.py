@@ -29,6 +29,7 @@ OURS, START, MLP = "BLiqNet", "classical start", "plain MLP"
 FORM = "classical form, refitted"
 KNOWN_SITES = ", known sites"
 BATCH_SIZES = (1, 16, 128, 1024)  # rows at a time, for which predictions are timed
+SECONDS = 0.1  # for each of them
 SPECTRA = [field.name for field in dataclasses.fields(Spectra)]
 
 
@@ -182,5 +183,5 @@ def _fit(
     timed: bool,
     notes: list[str] | None = None,
 ) -> Fit:
-    speeds = efficiency.milliseconds_per_sample(models, unseen, BATCH_SIZES) if timed else pd.DataFrame()
+    speeds = efficiency.milliseconds_per_sample(models, unseen, BATCH_SIZES, SECONDS) if timed else pd.DataFrame()
     return Fit(found, efficiency.costs(models, seconds), speeds, notes or [])

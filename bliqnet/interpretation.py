@@ -29,15 +29,20 @@ CATEGORIES = {  # what a step means: column, from, to
 def jacobian(model: TrainedModel, table: pd.DataFrame, batch: int = 1024) -> np.ndarray:
     """d ln Sa / d quantity of the mean of the members, (N, P, Q), by automatic differentiation through all of it.
 
-    Q are mag, ln rjb, hypo_depth (per km) and ln vs30. Distance enters twice, as rjb and as ln sqrt(rjb² + 1 km²), so
-    d/d ln rjb = rjb d/d rjb + rjb² / (rjb² + 1 km²) d/d ln sqrt(...); it is 0 at rjb = 0. All other inputs are held.
+    Q are mag, ln rjb, hypo_depth (per km) and ln vs30. Distance enters as rjb, as ln sqrt(rjb² + 1 km²) and as rrup,
+    which goes with rjb above a given top of the rupture, rrup² = rjb² + ztor². So d/d ln rjb = rjb d/d rjb
+    + rjb² / (rjb² + 1 km²) d/d ln sqrt(...) + rjb² / rrup d/d rrup; it is 0 at rjb = 0. All other inputs are held.
     """
     parts = [_input_gradients(model, inputs) for inputs in _inputs(model, table).split(batch)]
     by_input = dict(
         zip(INPUTS, np.moveaxis(torch.cat(parts).cpu().numpy().astype(float), -1, 0), strict=True)
     )  # (N, P)
     rjb = table["rjb"].to_numpy(float)[:, None]
-    found = by_input | {"ln_rjb": rjb * by_input["rjb"] + rjb**2 / (rjb**2 + 1.0) * by_input["ln_rjb"]}
+    rrup = np.maximum(derive_inputs(table, model.style_mix)[:, [INPUTS.index("rrup")]].astype(float), 1e-3)
+    by_distance = (
+        rjb * by_input["rjb"] + rjb**2 / (rjb**2 + 1.0) * by_input["ln_rjb"] + rjb**2 / rrup * by_input["rrup"]
+    )
+    found = by_input | {"ln_rjb": by_distance}
     return np.stack([found[name] for name in QUANTITIES], axis=-1)
 
 

@@ -64,6 +64,7 @@ def ln_sa(model: TrainedModel, table: pd.DataFrame, **moved: float) -> np.ndarra
         "ln_rjb": np.log(np.sqrt(rjb**2 + 1.0)),
         "hypo_depth": table["hypo_depth"].to_numpy(float) + moved.get("hypo_depth", 0.0),
         "ln_vs30": np.log(table["vs30"].to_numpy(float)) + moved.get("ln_vs30", 0.0),
+        "rrup": np.sqrt(inputs["rrup"] ** 2 - table["rjb"].to_numpy(float) ** 2 + rjb**2),
     }
     columns = torch.from_numpy(np.column_stack(list(inputs.values())))
     return model.network(columns).mean(dim=0).detach().numpy()
