@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 LN_2PI = math.log(2.0 * math.pi)
+LEAST_TO_MATCH = 100  # residuals at a period, or its tails are not known
 LOW_MAG, HIGH_MAG = 4.5, 6.5  # between them ln tau and ln phi go linearly, outside they are constant
 
 
@@ -90,6 +91,26 @@ def fit_aleatory(
     with torch.enable_grad():
         optimizer.step(closure)
     aleatory.float()
+
+
+@torch.no_grad()
+def match_coverage(aleatory: Aleatory, residual: Tensor, mag: Tensor) -> None:
+    """Scale tau and phi of every period together so that their 68 and 95 % intervals hold that share, in place.
+
+    Residuals have heavier tails than a normal density, so that one scale cannot be right for both: it is the geometric
+    mean of the two that would be. A period of few residuals stays as it is. ``residual`` (N, P), NaN where missing, at magnitudes ``mag`` (N,), one member.
+    """
+    tau, phi = aleatory(mag)
+    distance = (residual / torch.hypot(tau[0], phi[0])).abs().cpu().double().numpy()
+    ln_factor = np.zeros(distance.shape[1])
+    for p, column in enumerate(distance.T):
+        seen = column[np.isfinite(column)]
+        if len(seen) >= LEAST_TO_MATCH:
+            inner, outer = np.quantile(seen, [0.6827, 0.95]) / [1.0, 1.96]
+            ln_factor[p] = 0.5 * np.log(max(inner * outer, 1e-6))
+    ln_factor = torch.from_numpy(ln_factor).to(aleatory.ln_tau)
+    aleatory.ln_tau += ln_factor
+    aleatory.ln_phi += ln_factor
 
 
 def event_least_squares(

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from bliqnet.data import INPUTS, Records, derive_inputs
-from bliqnet.losses import Aleatory
+from bliqnet.losses import Aleatory, match_coverage
 from bliqnet.model import LiquidNetwork, NetworkShape
 from bliqnet.site_terms import SiteTerms
 from bliqnet.training import Training
@@ -57,10 +57,12 @@ class TrainedModel:
         """The best that ``training`` on ``records`` has come to."""
         network = training.final_network()
         residual = training.held_out_residual(network)
+        aleatory = training.calibrated_aleatory(residual)
+        match_coverage(aleatory, residual, training.inputs[:, 0])
         table = records.table
         return cls(
             network=network,
-            aleatory=training.calibrated_aleatory(residual),
+            aleatory=aleatory,
             site_terms=SiteTerms.of(records, residual.cpu().numpy()),
             columns=records.columns,
             style_mix=records.style_mix,

@@ -15,6 +15,7 @@ from bliqnet.losses import (
     event_sums,
     fit_aleatory,
     marginal_nll,
+    match_coverage,
     roughness_penalty,
     squared_error,
 )
@@ -340,3 +341,16 @@ def test_a_period_without_records_goes_on_from_its_neighbours():
     penalty = torch.from_numpy(roughness_penalty(np.array([0.1, 0.2, 0.4]), 1.0))
     found = event_least_squares(features, features @ truth, mask, event, 0.4 * ones, 0.6 * ones, penalty)
     np.testing.assert_allclose(found, truth, rtol=0.0, atol=1e-3)
+
+
+def test_match_coverage_scales_tau_and_phi_to_hold_both_shares():
+    aleatory, generator = Aleatory(1, 2), torch.Generator().manual_seed(3)
+    mag = torch.linspace(3.0, 8.0, 20_000)
+    tau, phi = (part[0] for part in aleatory(mag))
+    residual = torch.hypot(tau, phi) * torch.randn(len(mag), 2, generator=generator) * torch.tensor([0.7, 1.3])
+    residual[::7, 0] = torch.nan
+    match_coverage(aleatory, residual, mag)
+    scaled_tau, scaled_phi = (part[0].detach() for part in aleatory(mag))
+    expected = torch.tensor([0.7, 1.3]).expand(len(mag), 2)
+    torch.testing.assert_close(scaled_tau / tau.detach(), expected, rtol=0.03, atol=0.0)
+    torch.testing.assert_close(scaled_phi / phi.detach(), expected, rtol=0.03, atol=0.0)
