@@ -98,7 +98,8 @@ def match_coverage(aleatory: Aleatory, residual: Tensor, mag: Tensor) -> None:
     """Scale tau and phi of every period together so that their 68 and 95 % intervals hold that share, in place.
 
     Residuals have heavier tails than a normal density, so that one scale cannot be right for both: it is the geometric
-    mean of the two that would be. A period of few residuals stays as it is. ``residual`` (N, P), NaN where missing, at magnitudes ``mag`` (N,), one member.
+    mean of the two that would be. A period of few residuals stays as it is. ``residual`` (N, P), NaN where missing, at
+    magnitudes ``mag`` (N,), one member.
     """
     tau, phi = aleatory(mag)
     distance = (residual / torch.hypot(tau[0], phi[0])).abs().cpu().double().numpy()
