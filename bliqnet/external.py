@@ -14,7 +14,7 @@ from shared import flatfile
 from shared.command import InputError
 from shared.residuals import decompose
 
-LEAST_EVENTS = 5  # for a correction of an event by the others
+LEAST_EVENTS = 5  # for tau, and for a correction of an event by the others
 DEVIATIONS = ("bias", "tau", "phi_s2s", "phi_ss", "phi", "sigma")
 IN_SAMPLE, LEFT_OUT = "in-sample", "by the other events"
 
@@ -88,8 +88,9 @@ def external_table(external: External, medians: Mapping[str, np.ndarray]) -> pd.
     """One row per component, model and period, of residuals from ln ``medians`` (N, P) by model.
 
     ``n``, ``n_events``, ``n_sites``; ``bias``, ``tau``, ``phi_s2s``, ``phi_ss``, ``phi``, ``sigma`` of the
-    decomposition (NaN where the records cannot tell); ``mean``, ``std`` and ``rms`` of the residuals; then, after a
-    constant correction of each period, ``std_corrected`` and ``rms_corrected``, and how it was found, ``correction``.
+    decomposition, NaN where the records cannot tell, tau and sigma also with fewer than `LEAST_EVENTS` events;
+    ``mean``, ``std`` and ``rms`` of the residuals; then, after a constant correction of each period,
+    ``std_corrected`` and ``rms_corrected``, and how the constant was found, ``correction``.
     """
     parts, component = [], external.table["component"].to_numpy()
     for name in np.unique(component):
@@ -107,6 +108,8 @@ def external_table(external: External, medians: Mapping[str, np.ndarray]) -> pd.
             part |= {"period": flatfile.periods_of(external.columns), "n": found.n_records}
             part |= {"n_events": found.n_events, "n_sites": np.isfinite(found.phi_s2s) * found.n_sites}
             part |= {deviation: getattr(found, deviation) for deviation in DEVIATIONS}
+            for deviation in ("tau", "sigma"):  # a spread between a few events says nothing
+                part[deviation] = np.where(found.n_events < LEAST_EVENTS, np.nan, part[deviation])
             part["mean"] = pd.DataFrame(residual).mean().to_numpy()
             for suffix, values in (("", residual), ("_corrected", corrected)):
                 part[f"std{suffix}"] = pd.DataFrame(values).std(ddof=0).to_numpy()

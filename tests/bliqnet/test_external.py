@@ -122,3 +122,14 @@ def test_table_of_a_constant_error(records, foreign, tmp_path):
         np.testing.assert_allclose(low[name], right[name], rtol=1e-9)
     np.testing.assert_allclose(low["rms"] ** 2, low["std"] ** 2 + low["mean"] ** 2, rtol=1e-9)
     assert set(table["correction"]) == {LEFT_OUT}
+    assert right["tau"].notna().all()
+
+
+def test_two_events_tell_no_tau(records, foreign, tmp_path):
+    two = foreign[foreign["event_id"].isin(foreign["event_id"].value_counts().index[:2])]
+    found = read_external(written(two, tmp_path / "x.csv"), records)
+    table = external_table(found, {"mean": np.zeros_like(found.ln_sa) + np.nanmean(found.ln_sa, axis=0)})
+    assert table[["tau", "sigma"]].isna().all(axis=None)
+    assert table[["bias", "phi", "rms"]].notna().all(axis=None)
+    assert set(table["correction"]) == {IN_SAMPLE}
+    np.testing.assert_allclose(table["rms_corrected"], table["std"], rtol=1e-9)
