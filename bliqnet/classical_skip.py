@@ -4,6 +4,8 @@ The form is that of `shared.classical_form`; the PGA on rock, which drives the n
 al. (2014, Earthquake Spectra 30(3)).
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -62,4 +64,4 @@ def pga_on_rock(mag: Tensor, rjb: Tensor, normal: Tensor, reverse: Tensor) -> Te
 
 def nonlinearity(vs30: Tensor) -> Tensor:
     """How much softer soils than 760 m/s yield, 0 on rock: Boore et al. (2014), eq. 8, with the f5 of PGA."""
-    return torch.exp(-0.00701 * (torch.clamp(vs30, max=760.0) - 360.0)) - torch.exp(torch.tensor(-0.00701 * 400.0))
+    return torch.exp(-0.00701 * (torch.clamp(vs30, max=760.0) - 360.0)) - math.exp(-0.00701 * 400.0)

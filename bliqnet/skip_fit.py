@@ -14,6 +14,7 @@ SLOPE_WEIGHT = 30.0  # a scenario that scales the wrong way weighs as much as so
 SLOPE_ROUNDS = 12
 
 
+@torch.no_grad()
 def fit_skip(
     inputs: Tensor,
     target: Tensor,

@@ -27,7 +27,7 @@ from bliqnet.inverse_model import ReaderShape, SpectrumReader
 from bliqnet.posterior import EventCombination, Mixture, spread_factor
 from shared import runs
 from shared.command import InputError
-from shared.flatfile_formats import is_spectral
+from shared.flatfile_formats import is_spectral, periods_of
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 INVERSE_CHECKPOINT = "inverse.pth"
@@ -193,12 +193,12 @@ def _reader(part: Part, saved: dict[str, Any], columns: list[str], device: torch
     reader.load_state_dict(saved["weights"])
     features = SpectrumFeatures(*(np.array(each, dtype=float) for each in saved["scaling"]))
     centre, scale = (np.array(each, dtype=float) for each in saved["targets"])
-    n_periods, n_targets, shape = len(columns), len(part.targets), reader.shape
-    if (shape.n_features, shape.n_targets, shape.n_classes) != (3 * n_periods - 1, n_targets, len(part.labels)):
+    n_features, n_targets, shape = 2 * len(columns) - 1, len(part.targets), reader.shape
+    if (shape.n_features, shape.n_targets, shape.n_classes) != (n_features, n_targets, len(part.labels)):
         raise ValueError("periods, targets or classes do not fit the reader")
     widths = [len(each) for each in (features.centre, features.scale, centre, scale)]
-    if widths != [2 * n_periods - 1, 2 * n_periods - 1, n_targets, n_targets]:
-        raise ValueError("scalers do not fit the reader")
+    if widths != [n_features] * 2 + [n_targets] * 2 or not np.array_equal(features.periods, periods_of(columns)):
+        raise ValueError("scalers or periods do not fit the reader")
     factors = {target: float(saved["factors"][target]) for target in part.targets}
     return TrainedReader(part, reader.to(device).eval(), features, centre, scale, factors)
 

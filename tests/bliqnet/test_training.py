@@ -293,6 +293,55 @@ def test_calibrated_deviations_are_of_the_held_out_residuals(records):
     np.testing.assert_allclose(total, np.nanstd(residual, axis=0), rtol=0.25)
 
 
+def with_planted_correction(records: Records, borne_out: Tensor) -> Training:
+    """A training whose best weights add something to its start, of which the data hold the share ``borne_out``."""
+    training = training_of(records, members=5)
+    start = training.best_network()
+    with torch.no_grad():
+        for name in ("head_out.weight", "head_out.bias", "skip"):
+            weight = training.best.weights[f"network.{name}"]
+            noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(name)))
+            weight.add_((0.02 if name == "skip" else 0.3) * noise)
+        added = training.best_network()(training.inputs) - start(training.inputs)
+        left = training.held_out_residual(start)
+        own = torch.where(training.held_out > 0, added, 0.0).sum(dim=0)
+        noise = 0.01 * torch.randn(own.shape, generator=torch.Generator().manual_seed(9))
+        training.target = training.target - torch.nan_to_num(left) + borne_out * own + noise
+    return training
+
+
+def test_of_a_correction_half_of_what_held_out_events_bear_out_is_kept_at_each_period(records):
+    training = with_planted_correction(records, torch.tensor([1.0, 0.4, -0.7, 1.8]))
+    before = {name: weight.clone() for name, weight in training.best.weights.items()}
+    inputs = training.inputs[:100]
+    start, best = training.best_network(), training.best_network()(inputs).detach()
+    with torch.no_grad():
+        start.skip.copy_(training.start)
+        start.head_out.weight.zero_()
+        start.head_out.bias.zero_()
+        start, final = start(inputs), training.final_network()(inputs)
+    share = ((final - start) / (best - start)).median(dim=1).values  # (M, P)
+    np.testing.assert_allclose(share, np.broadcast_to([0.5, 0.2, 0.0, 0.5], (5, 4)), rtol=0.02, atol=0.01)
+    torch.testing.assert_close(final, start + share[:, None] * (best - start), rtol=1e-3, atol=2e-3)
+    assert all(torch.equal(before[name], weight) for name, weight in training.best.weights.items())
+
+
+@pytest.mark.parametrize("options", [{"skip": "none"}, {"plain": True}])
+def test_without_a_classical_start_the_best_network_is_final(records, options):
+    training = after(training_of(records, **options), 2)
+    assert_identical(dict(training.final_network().state_dict()), dict(training.best_network().state_dict()))
+
+
+@pytest.mark.parametrize(
+    ("options", "placed"),
+    [({}, True), ({"gates": "random"}, False), ({"dynamics": "cfc"}, False), ({"dynamics": "linear"}, False)],
+    ids=lambda options: "-".join(map(str, options.values())) if isinstance(options, dict) else "",
+)
+def test_gates_are_placed_where_units_are_thresholds(records, options, placed):
+    weight = training_of(records, **options).network.liquid.drive.weight
+    assert ((weight != 0).sum(dim=1).max() <= 3) == placed
+
+
 TRUTH = {
     "default": ({"epochs": 8}, False),
     "paper": (
