@@ -69,7 +69,7 @@ def evaluate(
     tables["physics"] = physics.physical_check(model, records.table)
     tables["sensitivities"] = interpretation.sensitivities(model, sample(records))
     if inverse:
-        tables["inverse"] = pd.concat([inverse.table(), reconstruction(model, records.table)], ignore_index=True)
+        tables["inverse"], tables["reconstruction"] = inverse.table(), reconstruction(model, records.table)
         tables["inverse_by_records"], tables["inverse_events"] = inverse.event_table(), inverse.events()
         tables["inverse_styles"] = inverse.style_table()
     if externals:

@@ -14,6 +14,7 @@ from shared import flatfile
 from shared.command import InputError
 from shared.residuals import decompose
 
+SAME_PLACE, SAME_MAG = 0.3, 0.4  # degrees and magnitude units, within which two events may be one
 LEAST_EVENTS = 5  # for tau, and for a correction of an event by the others
 DEVIATIONS = ("bias", "tau", "phi_s2s", "phi_ss", "phi", "sigma")
 IN_SAMPLE, LEFT_OUT = "in-sample", "by the other events"
@@ -71,6 +72,11 @@ def read_external(path: Path, records: Records) -> External:
     if not known.all():
         notes.append(f"{int((~known).sum()):,} rows of a component that was not trained on are left out")
     table = table[known].reset_index(drop=True)
+    twice = seen_before(table, records.table)
+    if twice.any():
+        names = ", ".join(table["event_id"][twice].unique()[:5])
+        notes.append(f"{int(twice.sum()):,} rows of events that training may know are left out: {names}")
+        table = table[~twice].reset_index(drop=True)
     own = flatfile.period_columns(table)
     common = [column for column in columns if column in own and table[column].notna().any()]
     if not len(table):
@@ -82,6 +88,22 @@ def read_external(path: Path, records: Records) -> External:
     if source.synthetic:
         notes.append("these records are synthetic")
     return External(path.stem, table, flatfile.ln_sa(table, common), common, notes, source.describe())
+
+
+def seen_before(table: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    """Which rows (N,) are of an earthquake that lies within 0.3° and 0.4 magnitude units of one in ``known``.
+
+    Data bases give one earthquake other names, and slightly other places and magnitudes. Rows without a hypocentre
+    cannot be compared.
+    """
+    what = ["hypo_lat", "hypo_lon", "mag"]
+    events = known.groupby("event_id")[what].first().dropna().to_numpy()
+    own = table[what].to_numpy(float)
+    twice = np.zeros(len(table), bool)
+    for lat, lon, mag in events:
+        near = np.abs(own - [lat, lon, mag])
+        twice |= (near[:, 0] < SAME_PLACE) & (near[:, 1] < SAME_PLACE) & (near[:, 2] < SAME_MAG)
+    return twice
 
 
 def external_table(external: External, medians: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -103,6 +125,8 @@ def external_table(external: External, medians: Mapping[str, np.ndarray]) -> pd.
             found = decompose(residual, event, site)
             if np.isnan(found.phi).all():
                 found = decompose(residual, event)
+                unknown = np.full_like(found.phi, np.nan)
+                found = dataclasses.replace(found, phi_s2s=unknown, phi_ss=unknown)
             corrected, how = corrected_residual(residual, event)
             part = {"file": external.name, "component": name, "model": model, "column": external.columns}
             part |= {"period": flatfile.periods_of(external.columns), "n": found.n_records}

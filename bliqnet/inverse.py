@@ -63,10 +63,11 @@ def targets_of(table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class SpectrumFeatures:
-    """Scaled ln Sa, scaled differences between neighbouring periods, and which periods there are.
+    """Scaled ln Sa and scaled differences between neighbouring periods.
 
     The differences carry the shape: Sa(0.02 s) over PGA varies by a few hundredths while both go through decades. A gap
-    between two periods is bridged by a straight line over ln period; beyond the last one there is nothing.
+    between two periods is bridged by a straight line over ln period; beyond the last one there is nothing. Which
+    periods a record has is no feature: in a flatfile that tells how it was processed, and so its magnitude.
     """
 
     periods: np.ndarray  # (P,) s, ascending
@@ -84,9 +85,9 @@ class SpectrumFeatures:
         return cls(periods, centre, np.where(scale > 1e-6, scale, 1.0))
 
     def __call__(self, ln_sa: np.ndarray) -> np.ndarray:
-        """Features (N, 3 P - 1) float32; what is missing is 0, the mean."""
+        """Features (N, 2 P - 1) float32; what is missing is 0, the mean."""
         scaled = np.nan_to_num((_with_differences(ln_sa, self.periods) - self.centre) / self.scale)
-        return np.hstack([np.clip(scaled, -LARGEST, LARGEST), np.isfinite(ln_sa)]).astype(np.float32)
+        return np.clip(scaled, -LARGEST, LARGEST).astype(np.float32)
 
 
 def _with_differences(ln_sa: np.ndarray, periods: np.ndarray) -> np.ndarray:
@@ -147,7 +148,7 @@ class ReaderTraining:
         held_out = held_out_folds(table["event_id"], recipe.members, seed)
         self.held_out = torch.from_numpy(held_out).to(device)  # (M, N)
         shape = ReaderShape(
-            n_features=3 * records.ln_sa.shape[1] - 1,
+            n_features=2 * records.ln_sa.shape[1] - 1,
             n_targets=len(part.targets),
             n_classes=len(part.labels),
             members=recipe.members,

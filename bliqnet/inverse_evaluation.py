@@ -22,6 +22,8 @@ from shared.command import InputError
 from shared.flatfile import periods_of
 
 LIQUID, FOREST = "liquid inverse", "random-forest inverse"
+SHARED_PERIODS = ", shared periods alone"
+SHARED = 0.99  # share of the records that have a period that "all" have
 LONGEST = 1.0  # s, beyond which nothing is left in one of the trials with gaps
 TRIALS = {
     LIQUID: "all that the record has",
@@ -29,7 +31,7 @@ TRIALS = {
     f"{LIQUID}, every other period": "every other period taken away",
 }
 LEAST_RECORDS = (1, 2, 5, 10)  # of an event, for which its magnitude is judged
-REBUILT = {"mag": "mag", "ln_depth": "hypo_depth", "ln_rjb": "ln_rjb", "ln_vs30": "ln_vs30"}  # target: input
+REBUILT = ("mag", "hypo_depth", "ln_rjb", "ln_vs30")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class InverseEvaluation:
     ]  # model: mean (N, D), quantiles (N, D, Q), crps (N, D), perhaps pit (N, D)
     styles: np.ndarray  # (N, 3) probabilities of MECHANISMS
     usual_styles: np.ndarray  # (N, 3) their shares among the training rows of the record's fold
-    together: np.ndarray  # (N, 2) mean and standard deviation of the magnitude that the record's event gives
+    together: dict[str, np.ndarray]  # model: (N, 2) mean and standard deviation of the magnitude of the record's event
 
     def table(self) -> pd.DataFrame:
         """Scores of every model and target: R² of the mean, mean absolute error of the median, CRPS, coverage."""
@@ -68,25 +70,28 @@ class InverseEvaluation:
                 )
         return pd.DataFrame(rows)
 
-    def events(self) -> pd.DataFrame:
+    def events(self, model: str = LIQUID) -> pd.DataFrame:
         """One row an event: its records, magnitude, and what its records say of that together."""
-        rows = pd.DataFrame(
-            {"event_id": self.event, "mag": self.truth[:, 0], "mean": self.together[:, 0], "sd": self.together[:, 1]}
-        )
+        mean, sd = self.together[model].T
+        rows = pd.DataFrame({"event_id": self.event, "mag": self.truth[:, 0], "mean": mean, "sd": sd})
         return rows.groupby("event_id", as_index=False).agg(
             n=("mag", "size"), mag=("mag", "first"), mean=("mean", "first"), sd=("sd", "first")
         )
 
     def event_table(self) -> pd.DataFrame:
         """How well magnitudes of events are found, by their least number of records."""
-        events, rows = self.events(), []
-        for least in LEAST_RECORDS:
-            part = events[events["n"] >= least]
-            if len(part):
+        rows = []
+        for model in self.together:
+            events = self.events(model)
+            for least in LEAST_RECORDS:
+                part = events[events["n"] >= least]
+                if not len(part):
+                    continue
                 error = part["mean"] - part["mag"]
                 pit = ndtr(-error / part["sd"])
                 rows.append(
                     {
+                        "model": model,
                         "least_records": least,
                         "events": len(part),
                         "mae": error.abs().mean(),
@@ -138,8 +143,16 @@ def cross_validate_inverse(
         if model:
             answers.setdefault(model, {})[score] = values
     table = records.table
-    rest = (whole[name] for name in ("styles", "usual_styles", "together"))
-    return InverseEvaluation(truth, table["event_id"].to_numpy(), table["mechanism"].to_numpy(), answers, *rest)
+    together = {LIQUID: whole["together"]}
+    if "together_shared" in whole:
+        together[LIQUID + SHARED_PERIODS] = whole["together_shared"]
+    event, mechanism = table["event_id"].to_numpy(), table["mechanism"].to_numpy()
+    return InverseEvaluation(truth, event, mechanism, answers, whole["styles"], whole["usual_styles"], together)
+
+
+def _together(inverse: TrainedInverse, posterior: Posterior, event: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation (N, 2) of the magnitude that all records of the record's event give."""
+    return inverse.combination.combine(posterior.mixtures["mag"], event).loc[event, ["mean", "sd"]].to_numpy()
 
 
 def _stored(path: Path, n: int) -> dict[str, np.ndarray]:
@@ -164,17 +177,26 @@ def _fold(
 ) -> dict[str, np.ndarray]:
     rows, ln_sa = records.rows(train), records.ln_sa[test].astype(float)
     inverse = TrainedInverse.train(rows, config, config.seed, device, {})
-    found: dict[str, np.ndarray] = {}
+    event, found = records.table["event_id"].to_numpy()[test], {}
     for trial, asked in zip(TRIALS, _with_gaps(ln_sa, records.columns), strict=True):
         posterior = inverse.posterior(asked)
         found |= {f"{trial}/{name}": values for name, values in _scores(posterior, truth[test]).items()}
         if trial == LIQUID:
             found["styles"] = posterior.mechanism
-            event = records.table["event_id"].to_numpy()[test]
-            together = inverse.combination.combine(posterior.mixtures["mag"], event)
-            found["together"] = together.loc[event, ["mean", "sd"]].to_numpy()
+            found["together"] = _together(inverse, posterior, event)
     forest = ForestInverse(rows, config.seed)
     found |= {f"{FOREST}/{name}": values for name, values in forest.scores(ln_sa, truth[test], LEVELS).items()}
+    shared = np.flatnonzero(np.isfinite(records.ln_sa).mean(axis=0) >= SHARED)
+    if len(shared) >= LEAST_PERIODS:
+        columns = [records.columns[p] for p in shared]
+        part = dataclasses.replace(rows, ln_sa=rows.ln_sa[:, shared], columns=columns)
+        inverse = TrainedInverse.train(part, config, config.seed, device, {})
+        posterior = inverse.posterior(ln_sa[:, shared])
+        scores = {LIQUID: _scores(posterior, truth[test])}
+        scores[FOREST] = ForestInverse(part, config.seed).scores(ln_sa[:, shared], truth[test], LEVELS)
+        for model, each in scores.items():
+            found |= {f"{model}{SHARED_PERIODS}/{name}": values for name, values in each.items()}
+        found["together_shared"] = _together(inverse, posterior, event)
     shares = rows.table["mechanism"].value_counts().reindex(MECHANISMS, fill_value=0).to_numpy(float)
     found["usual_styles"] = np.tile(shares / max(shares.sum(), 1.0), (len(test), 1))
     return found
@@ -203,17 +225,17 @@ def inverse_text(tables: dict[str, pd.DataFrame]) -> str:
     if "inverse" not in tables:
         return "the inverse was left out (--no-inverse)"
     lines = [
-        f"{'inverse, held-out events':34} {'target':9} {'R²':>6} {'MAE':>6} {'CRPS':>6} {'in 50 %':>8} {'in 90 %':>8}"
+        f"{'inverse, held-out events':44} {'target':9} {'R²':>6} {'MAE':>6} {'CRPS':>6} {'in 50 %':>8} {'in 90 %':>8}"
     ]
-    for row in tables["inverse"].dropna().itertuples():
+    for row in tables["inverse"].itertuples():
         lines.append(
-            f"{row.model:34} {row.target:9} {row.r2:6.3f} {row.mae:6.3f} {row.crps:6.3f} {row.cover_50:8.3f} "
+            f"{row.model:44} {row.target:9} {row.r2:6.3f} {row.mae:6.3f} {row.crps:6.3f} {row.cover_50:8.3f} "
             f"{row.cover_90:8.3f}"
         )
     for row in tables["inverse_by_records"].itertuples():
         lines.append(
-            f"magnitude of {row.events} events of at least {row.least_records} records: mean absolute error "
-            f"{row.mae:.3f}, {row.cover_90:.3f} in 90 % intervals"
+            f"{row.model}: magnitude of {row.events} events of at least {row.least_records} records: "
+            f"mean absolute error {row.mae:.3f}, {row.cover_90:.3f} in 90 % intervals"
         )
     return "\n".join(lines)
 
@@ -222,7 +244,7 @@ def inverse_text(tables: dict[str, pd.DataFrame]) -> str:
 def reconstruction(model: TrainedModel, table: pd.DataFrame) -> pd.DataFrame:
     """R² of the paper's backward branch: how well the network's hidden state gives back the network's own *input*.
 
-    It reads no spectrum at all, so that it would be as good on noise. One row a target.
+    It reads no spectrum at all, so that it would be as good on noise. One row an input.
     """
     network = model.network
     inputs = torch.from_numpy(derive_inputs(table, model.style_mix)).to(network.input_scaling.centre)
@@ -231,8 +253,7 @@ def reconstruction(model: TrainedModel, table: pd.DataFrame) -> pd.DataFrame:
     r2 = (1.0 - ((rebuilt - scaled) ** 2).mean(dim=0) / scaled.var(dim=0, unbiased=False).clamp(min=1e-12)).cpu()
     return pd.DataFrame(
         {
-            "model": "published score: the network's input, rebuilt from itself",
-            "target": list(REBUILT),
-            "r2": [float(r2[INPUTS.index(name)]) for name in REBUILT.values()],
+            "input": list(REBUILT),
+            "r2": [float(r2[INPUTS.index(name)]) for name in REBUILT],
         }
     )
