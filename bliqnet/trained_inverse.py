@@ -83,14 +83,11 @@ class TrainedInverse:
             for _ in watched(training.epochs(), f"inverse, {name}"):
                 pass
             kept = (training.held_out.sum(dim=0) > 0).cpu().numpy()
-            held_out = training.held_out_reading().mixtures
+            mixtures = {target: each.rows(kept) for target, each in training.held_out_reading().mixtures.items()}
             # the members together are wider than one: what their intervals lack is to be found, not what one's lack
             together = read(training.reader, training.features, training, records.ln_sa[kept]).mixtures
-            mixtures = {
-                target: each.about(held_out[target].rows(kept).expectation()) for target, each in together.items()
-            }
             factors = {
-                target: spread_factor(each, truth[target][kept].to_numpy() - each.expectation())
+                target: spread_factor(together[target], truth[target][kept].to_numpy() - each.expectation())
                 for target, each in mixtures.items()
             }
             readers[name] = TrainedReader(
