@@ -44,10 +44,10 @@ def posterior_of_spectra(run: Run, config: PredictConfig, device: torch.device) 
     inverse = TrainedInverse.load(run.path / INVERSE_CHECKPOINT, device)
     print(f"inverse: {run.path}, trained on {inverse.provenance['data']['format']}")
     table = read_spectra(config.input)
+    ln_sa = inverse.spectra_of(table, str(config.input))
     _say("note", table.attrs["notes"] + inverse.left_out(table))
     _say("warning", [SYNTHETIC] * inverse.synthetic)
-    posterior = inverse.posterior(inverse.spectra_of(table, str(config.input)))
-    return posterior_table(inverse, table, posterior)
+    return posterior_table(inverse, table, inverse.posterior(ln_sa))
 
 
 def _say(kind: str, lines: list[str]) -> None:

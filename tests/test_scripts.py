@@ -3,52 +3,17 @@
 import json
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from script_running import COLUMNS, EVALUATE, PREDICT, ROOT, TINY, TRAIN, command, refuse, run, succeed, wait_for
 
 from shared import synthetic
 from shared.torch_tools import load_checkpoint
 
-ROOT = Path(__file__).parent.parent
-TINY = ("--members", "2", "--epochs", "2", "--hidden", "8", "--head", "8")
-COLUMNS = ("PGA", "SA(0.100)", "SA(1.000)", "SA(3.000)")
-TRAIN, PREDICT, EVALUATE = (f"bliqnet/{verb}_bliqnet.py" for verb in ("train", "predict", "evaluate"))
 TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py", "shared/decompose_residuals.py"}  # in tests/shared
-
-
-def run(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(command(script, *options), cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
-def command(script: str, *options: str) -> list[str]:
-    return [sys.executable, str(ROOT / script), *map(str, options)]
-
-
-def succeed(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
-    done = run(script, *options, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def refuse(script: str, *options: str, cwd: Path, said: str) -> None:
-    """Exit code 2, one line that holds ``said``, no traceback, and no file more than before."""
-    before = files(cwd)
-    done = run(script, *options, cwd=cwd)
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("error: "), done.stderr
-    assert said in done.stderr, done.stderr
-    assert files(cwd) == before
-
-
-def files(folder: Path) -> dict[Path, int]:
-    """Every file but the cache of parsed flatfiles, and when it was written."""
-    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and "cache" not in p.parts}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +49,7 @@ def test_every_script_is_tested_here():
 def test_training_leaves_a_whole_run(trained: Path):
     latest = trained / "runs" / "bliqnet" / "latest"
     names = {"config.json", "provenance.json", "metrics.jsonl", "results.json", "test_summary.csv"}
-    names |= {"best_liquid_model.pth", "figures/loss.png", "figures/observed_predicted.png"}
+    names |= {"best_liquid_model.pth", "inverse.pth", "figures/loss.png", "figures/observed_predicted.png"}
     assert all((latest / name).stat().st_size > 0 for name in names)
     provenance = json.loads((latest / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["data"]["synthetic"] is True
@@ -111,13 +76,14 @@ def test_training_with_periods_that_bssa14_does_not_cover(table: pd.DataFrame, t
 
 
 def test_training_on_all_events(flatfile: Path, tmp_path: Path):
-    succeed(TRAIN, "--data", flatfile, *TINY, "--test-share", "0", "--output", "run", cwd=tmp_path)
+    succeed(TRAIN, "--data", flatfile, *TINY, "--no-inverse", "--test-share", "0", "--output", "run", cwd=tmp_path)
+    assert not (tmp_path / "run" / "inverse.pth").exists()
     assert "test" not in json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("options", [("--dynamics", "cfc"), ("--dynamics", "linear", "--adjoint"), ("--loss", "mse")])
 def test_training_with_other_options(options: tuple[str, ...], flatfile: Path, tmp_path: Path):
-    options += ("--skip", "none", "--scaling", "minmax", "--solver", "dopri5", "--periods", "0", "1")
+    options += ("--skip", "none", "--scaling", "minmax", "--solver", "dopri5", "--periods", "0", "1", "--no-inverse")
     succeed(TRAIN, "--data", flatfile, *TINY, *options, "--output", "run", cwd=tmp_path)
     summary = pd.read_csv(tmp_path / "run" / "test_summary.csv")
     assert list(summary["column"].unique()) == ["PGA", "SA(1.000)"]
@@ -162,72 +128,59 @@ def test_prediction_does_not_write_over_its_input(trained: Path, tmp_path: Path)
     refuse(PREDICT, "--run", run_folder, "--input", "s.csv", "--output", "s.csv", cwd=tmp_path, said="the input itself")
 
 
-# --- evaluating ---
-@pytest.fixture(scope="module")
-def evaluated(flatfile: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple, str]:
-    """A folder with an evaluation ``run`` and a file of other records; the options; what was printed."""
-    folder = tmp_path_factory.mktemp("evaluated")
-    other = synthetic.make_flatfile(7, n_events=8, n_rows=150, columns=COLUMNS[:2]).table
-    other.to_csv(folder / "other.csv", index=False)
-    options = ("--data", flatfile, "--external", folder / "other.csv", *TINY, "--folds", "2", "--no-baselines")
-    return folder, options, succeed(EVALUATE, *options, "--output", "run", cwd=folder).stdout
+# --- the other way round ---
+def inverse_input(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Spectra of some rows, with identifiers and nothing else, written to ``path``."""
+    rows = table.sample(40, random_state=1).dropna(subset=list(COLUMNS))
+    rows[["record_id", "event_id", "station_id", "component", *COLUMNS]].to_csv(path, index=False)
+    return rows
 
 
-def test_evaluation_compares_models_on_the_same_rows(evaluated, table: pd.DataFrame):
-    folder, _, printed = evaluated
-    for name in ("report.html", "figures/sigma.png", "figures/scaling.png", "figures/external_other.png"):
-        assert (folder / "run" / name).stat().st_size > 0
-    results = json.loads((folder / "run" / "results.json").read_text(encoding="utf-8"))
-    published = {"BSSA14", "ASK14", "CB14", "CY14", "BSSA14, known sites"}
-    learnt = {"BLiqNet", "BLiqNet, known sites", "classical start", "classical form, refitted", "plain MLP"}
-    assert set(results["headline"]["event"]) == published | learnt
-    rows = pd.read_csv(folder / "run" / "evaluation.csv")
-    assert len(rows) == (10 + 6) * 2 * len(COLUMNS)
-    pga = rows[(rows["column"] == "PGA") & (rows["component"] == "H")]
-    assert (pga["n"] == (table["component"] == "H").sum()).all()
-    np.testing.assert_allclose(pga[pga["model"] == "BSSA14"]["ratio_to_bssa14"], 1.0, rtol=1e-12)
-    assert set(pd.read_csv(folder / "run" / "external.csv")["column"]) == set(COLUMNS[:2])
-    assert "event-grouped" in printed
-    assert "BLiqNet lower at" in printed
+def test_inverse_reads_parameters_from_spectra(trained: Path, table: pd.DataFrame, tmp_path: Path):
+    rows = inverse_input(table, tmp_path / "spectra.csv")
+    options = ("--inverse", "--input", tmp_path / "spectra.csv", "--output", tmp_path / "out.csv")
+    done = succeed(PREDICT, *options, cwd=trained)
+    assert "warning: this model was trained on synthetic data" in done.stderr
+    assert f"{len(rows)} rows: " in done.stdout
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert list(found["record_id"]) == list(rows["record_id"])
+    for name in ("mag", "rjb", "vs30", "hypo_depth", "event_mag"):
+        assert (np.diff(found[[f"{name}_p{level}" for level in ("05", "25", "50", "75", "95")]], axis=1) >= 0).all()
+    assert (found["event_records"] == rows.groupby("event_id")["mag"].transform("size").to_numpy()).all()
+    assert not set(COLUMNS) & set(found)
 
 
-def test_a_killed_evaluation_resumes_to_the_same_results(evaluated, tmp_path: Path):
-    folder, options, _ = evaluated
-    killed, whole = tmp_path / "killed", folder / "run"
-    first = subprocess.Popen(command(EVALUATE, *options, "--output", killed), cwd=tmp_path, stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(list(killed.glob("fits/*.npz"))) >= 3, first)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    kept = {path: written for path, written in files(killed / "fits").items() if not path.name.startswith(".")}
-    assert 3 <= len(kept) < len(list(whole.glob("fits/*.npz"))), "killed too late to test anything"
-    refuse(EVALUATE, "--resume", "killed", "--folds", "3", cwd=tmp_path, said="no other option")
-    succeed(EVALUATE, "--resume", "killed", cwd=tmp_path)
-    refuse(EVALUATE, "--resume", "killed", cwd=tmp_path, said="complete")
-    assert kept.items() <= files(killed / "fits").items()
-    assert not list(killed.rglob(".*"))
-    for name in ("evaluation", "components", "scores", "calibration", "external", "physics", "sensitivities"):
-        assert (killed / f"{name}.csv").read_bytes() == (whole / f"{name}.csv").read_bytes(), name
+def test_inverse_of_a_table_without_events_and_with_other_periods(trained: Path, table: pd.DataFrame, tmp_path: Path):
+    rows = inverse_input(table, tmp_path / "spectra.csv")[[*COLUMNS[1:]]].assign(**{"SA(0.300)": 0.1})
+    rows.to_csv(tmp_path / "few.csv", index=False)
+    done = succeed(PREDICT, "--inverse", "--input", tmp_path / "few.csv", "--output", tmp_path / "out.csv", cwd=trained)
+    assert "note: 1 of 4 spectral columns are at periods unknown to the model" in done.stderr
+    assert "note: 1 of the model's 4 periods are not given" in done.stderr
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert len(found) == len(rows)
+    assert not [name for name in found if name.startswith("event")]
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--external", "nowhere.csv"), "nowhere.csv"),
-        (("--external", "empty.csv"), "empty.csv"),
-        (("--external", "own.csv"), "own.csv: is trained on"),
-        (("--folds", "1"), "--folds"),
-        (("--folds", "30"), "fewer folds"),
-        (("--output", "."), "new or an empty folder"),
-    ],
-)
-def test_evaluation_refuses(options: tuple[str, ...], said: str, flatfile: Path, tmp_path: Path):
-    (tmp_path / "own.csv").write_bytes(flatfile.read_bytes())
-    (tmp_path / "empty.csv").touch()
-    refuse(EVALUATE, "--data", "own.csv", *options, cwd=tmp_path, said=said)
-
-
-def test_evaluation_does_not_go_on_with_what_is_none(tmp_path: Path):
-    refuse(EVALUATE, "--resume", "nowhere", cwd=tmp_path, said="no evaluation to resume")
+def test_inverse_refuses_in_one_line(trained: Path, table: pd.DataFrame, tmp_path: Path):
+    latest, run_folder = trained / "runs" / "bliqnet" / "latest", tmp_path / "run"
+    rows = inverse_input(table, tmp_path / "spectra.csv")
+    options = ("--inverse", "--output", "out.csv", "--run", run_folder)
+    run_folder.mkdir()
+    for name in ("config.json", "results.json", "best_liquid_model.pth"):
+        (run_folder / name).write_bytes((latest / name).read_bytes())
+    refuse(PREDICT, *options, "--input", "spectra.csv", cwd=tmp_path, said="this run has learnt no inverse")
+    whole = (latest / "inverse.pth").read_bytes()
+    (run_folder / "inverse.pth").write_bytes(whole[: len(whole) // 2])
+    refuse(PREDICT, *options, "--input", "spectra.csv", cwd=tmp_path, said="inverse.pth: not a readable checkpoint")
+    (run_folder / "inverse.pth").write_bytes(whole)
+    refuse(PREDICT, *options, "--input", "spectra.csv", "--known-sites", cwd=tmp_path, said="--known-sites")
+    few = rows[[*COLUMNS]].reset_index(drop=True)
+    few.loc[3, [*COLUMNS[:2]]] = np.nan
+    few.to_csv(tmp_path / "few.csv", index=False)
+    refuse(PREDICT, *options, "--input", "few.csv", cwd=tmp_path, said="few.csv: row 5 (H) has 2 values")
+    rows[["record_id", "mag", "rjb"]].to_csv(tmp_path / "none.csv", index=False)
+    refuse(PREDICT, *options, "--input", "none.csv", cwd=tmp_path, said="none.csv: no column of spectra")
+    refuse(PREDICT, *options, "--input", "absent.csv", cwd=tmp_path, said="absent.csv")
 
 
 def test_a_training_that_diverges_says_so(flatfile: Path, tmp_path: Path):
@@ -237,12 +190,6 @@ def test_a_training_that_diverges_says_so(flatfile: Path, tmp_path: Path):
 
 
 # --- killed and resumed ---
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.01)
-
-
 def test_a_killed_training_resumes_to_the_same_weights(flatfile: Path, tmp_path: Path):
     options = ("--data", flatfile, *TINY, "--epochs", "40", "--patience", "40", "--checkpoint-every", "0")
     succeed(TRAIN, *options, "--output", "whole", cwd=tmp_path)
@@ -269,6 +216,13 @@ def test_a_killed_training_resumes_to_the_same_weights(flatfile: Path, tmp_path:
     epochs = [json.loads(line)["epoch"] for line in (killed / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert epochs == list(range(1, 41))
     assert not list(killed.glob(".*"))
+    whole, resumed = (
+        load_checkpoint(tmp_path / name / "inverse.pth", "bliqnet inverse") for name in ("whole", "killed")
+    )
+    for name, reader in whole["readers"].items():
+        weights = resumed["readers"][name]["weights"]
+        assert all((weight == weights[part]).all() for part, weight in reader["weights"].items())
+    assert whole["combination"] == resumed["combination"]
     plain = [pd.read_json(tmp_path / name / "metrics.jsonl", lines=True) for name in ("whole", "killed")]
     pd.testing.assert_frame_equal(*plain, check_exact=True)
 
