@@ -77,6 +77,8 @@ def read_external(path: Path, records: Records) -> External:
         names = ", ".join(table["event_id"][twice].unique()[:5])
         notes.append(f"{int(twice.sum()):,} rows of events that training may know are left out: {names}")
         table = table[~twice].reset_index(drop=True)
+        if not len(table):
+            raise InputError(f"{path}: every event in it is trained on; --external wants other records")
     own = flatfile.period_columns(table)
     common = [column for column in columns if column in own and table[column].notna().any()]
     if not len(table):
