@@ -76,7 +76,7 @@ def test_a_killed_evaluation_resumes_to_the_same_results(evaluated, tmp_path: Pa
     [
         (("--external", "nowhere.csv"), "nowhere.csv"),
         (("--external", "empty.csv"), "empty.csv"),
-        (("--external", "own.csv"), "own.csv: is trained on"),
+        (("--external", "own.csv"), "own.csv: every event in it is trained on"),
         (("--folds", "1"), "--folds"),
         (("--folds", "30"), "fewer folds"),
         (("--output", "."), "new or an empty folder"),
