@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from bliqnet.data import Records, records_of
-from bliqnet.external import IN_SAMPLE, LEFT_OUT, corrected_residual, external_table, read_external, read_externals
+from bliqnet.external import (
+    IN_SAMPLE,
+    LEFT_OUT,
+    corrected_residual,
+    external_table,
+    read_external,
+    read_externals,
+    seen_before,
+)
 from shared import flatfile, synthetic
 from shared.command import InputError
 
@@ -28,7 +36,8 @@ def records(source) -> Records:
 
 @pytest.fixture(scope="module")
 def foreign() -> pd.DataFrame:
-    return synthetic.make_flatfile(9, n_events=12, n_rows=200, columns=("PGA", "SA(0.300)", "SA(1.000)")).table
+    table = synthetic.make_flatfile(9, n_events=12, n_rows=200, columns=("PGA", "SA(0.300)", "SA(1.000)")).table
+    return table.assign(hypo_lat=table["hypo_lat"] - 60.0)  # far from every event that is trained on
 
 
 def written(table: pd.DataFrame, path: Path) -> Path:
@@ -59,6 +68,23 @@ def test_a_file_that_does_not_say_what_is_crustal_counts_whole(records, foreign,
     assert "does not say which events are crustal" in found.notes[0]
 
 
+def test_events_that_training_may_know_are_left_out(records, foreign, tmp_path):
+    known = records.table.groupby("event_id")[["hypo_lat", "hypo_lon", "mag"]].first().iloc[0]
+    one = foreign["event_id"] == foreign["event_id"].iloc[0]
+    moved = foreign.copy()
+    for name, apart in (("hypo_lat", 0.2), ("hypo_lon", -0.2), ("mag", 0.3)):
+        moved.loc[one, name] = known[name] + apart
+    np.testing.assert_array_equal(seen_before(moved, records.table), one)
+    found = read_external(written(moved, tmp_path / "x.csv"), records)
+    assert len(found.table) == (~one).sum()
+    assert any("events that training may know" in note for note in found.notes)
+    for name, apart in (("hypo_lat", 0.31), ("hypo_lon", 0.31), ("mag", 0.41)):
+        assert not seen_before(
+            moved.assign(**{name: moved[name].where(~one, known[name] + apart)}), records.table
+        ).any()
+    assert not seen_before(moved.assign(hypo_lat=np.nan), records.table).any()
+
+
 def test_a_component_that_was_not_trained_on_is_left_out(records, foreign, tmp_path):
     horizontal = records.rows(np.flatnonzero(records.table["component"] == "H"))
     found = read_external(written(foreign, tmp_path / "x.csv"), horizontal)
@@ -76,7 +102,7 @@ def test_files_that_cannot_serve_are_refused(source, records, foreign, tmp_path)
         read_externals((other,), records, source)
     with pytest.raises(InputError, match="named twice"):
         read_externals((good, good), records, source)
-    with pytest.raises(InputError, match=r"train\.csv: is trained on"):
+    with pytest.raises(InputError, match=r"train\.csv: every event in it is trained on"):
         read_externals(source.paths, records, source)
 
 
