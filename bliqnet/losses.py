@@ -114,28 +114,14 @@ def match_coverage(aleatory: Aleatory, residual: Tensor, mag: Tensor) -> None:
     aleatory.ln_phi += ln_factor
 
 
-def event_least_squares(
-    features: Tensor,
-    target: Tensor,
-    mask: Tensor,
-    event: Tensor,
-    tau: Tensor,
-    phi: Tensor,
-    roughness: Tensor | None = None,
-    ridge: Tensor | None = None,
-) -> Tensor:
-    """Generalised least squares with a random event term: coefficients (K, P) of ``features`` (B, K).
-
-    Solves Xᵀ V⁻¹ X b + penalties = Xᵀ V⁻¹ y for all periods at once, with V of :func:`marginal_nll`. ``target`` and
-    ``mask`` (B, P), ``tau`` and ``phi`` (E, P); the penalties are those of :func:`solve_normal_equations`.
-    """
-    return solve_normal_equations(*event_normal_equations(features, target, mask, event, tau, phi), roughness, ridge)
-
-
 def event_normal_equations(
     features: Tensor, target: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Xᵀ V⁻¹ X (P, K, K) and Xᵀ V⁻¹ y (P, K), the inverse by Sherman and Morrison's formula; float64."""
+    """Generalised least squares with a random event term: Xᵀ V⁻¹ X (P, K, K) and Xᵀ V⁻¹ y (P, K), float64.
+
+    V is that of :func:`marginal_nll`, its inverse by Sherman and Morrison's formula. ``features`` (B, K), ``target``
+    and ``mask`` (B, P), ``tau`` and ``phi`` (E, P).
+    """
     features, target, mask, tau, phi = (each.double() for each in (features, target, mask, tau, phi))
     (n_events, n_periods), n_features = tau.shape, features.shape[1]
     normal = features.new_zeros(n_periods, n_features, n_features)
@@ -159,7 +145,7 @@ def solve_normal_equations(
 ) -> Tensor:
     """Coefficients (K, P) of all periods at once.
 
-    ``roughness`` (P, P) couples a coefficient's values at neighbouring periods, see :func:`roughness_penalty`;
+    ``roughness`` (P, P) couples a coefficient's values at neighbouring periods, see `shared.classical_form`;
     ``ridge`` (K,) holds precisions of a normal prior around 0; a slight one for all keeps a feature that never varies
     (no vertical rows, say) at zero.
     """
@@ -180,7 +166,7 @@ def solve_normal_equations(
 def event_slope(x: Tensor, y: Tensor, mask: Tensor, event: Tensor, tau: Tensor, phi: Tensor) -> Tensor:
     """Slope (P,) of ``y`` on ``x``, both (B, P), through the origin, by generalised least squares with an event term.
 
-    As :func:`event_least_squares`, with a feature of its own for every period; 0 where ``x`` is 0.
+    As :func:`event_normal_equations`, with a feature of its own for every period; 0 where ``x`` is 0.
     """
     n_events = len(tau)
     x, y, n = x * mask, y * mask, event_sums(mask[None], event, n_events)[0]
@@ -189,21 +175,3 @@ def event_slope(x: Tensor, y: Tensor, mask: Tensor, event: Tensor, tau: Tensor, 
     x_sum, y_sum = event_sums(torch.stack([x, y]), event, n_events)
     squares, products = event_sums(torch.stack([x * x, x * y]), event, n_events) / phi2
     return (products - shrink * x_sum * y_sum).sum(0) / (squares - shrink * x_sum**2).sum(0).clamp(min=1e-12)
-
-
-def roughness_penalty(periods: np.ndarray, strength: float) -> np.ndarray:
-    """Penalty matrix (P, P) of a curve over ln(period): ``strength`` x the integral of its squared second derivative.
-
-    Ground-motion models' coefficients are smooth in period; where a period has few records, its neighbours speak.
-    PGA takes the place of 0.008 s, or a place before the shortest period. ``periods`` (P,) in s, ascending.
-    """
-    shortest = periods[periods > 0.0].min(initial=0.01)
-    x = np.log(np.where(periods == 0.0, 0.8 * shortest, periods))
-    second = np.zeros((max(len(x) - 2, 0), len(x)))
-    for row in range(len(second)):
-        left, right = x[row + 1] - x[row], x[row + 2] - x[row + 1]
-        weight = np.sqrt((left + right) / 2.0)
-        second[row, row : row + 3] = weight * np.array(
-            [2.0 / (left * (left + right)), -2.0 / (left * right), 2.0 / (right * (left + right))]
-        )
-    return strength * second.T @ second

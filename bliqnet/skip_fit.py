@@ -6,9 +6,10 @@ from torch import Tensor
 
 from bliqnet.classical_skip import RIDGE, RJB, skip_features
 from bliqnet.constraints import EFFECTIVE_DEPTH2, LEAST_SLOPE, MAG_STEP
-from bliqnet.losses import Aleatory, event_normal_equations, fit_aleatory, roughness_penalty, solve_normal_equations
+from bliqnet.losses import Aleatory, event_normal_equations, fit_aleatory, solve_normal_equations
+from shared.classical_form import roughness_penalty
 
-SKIP_ROUGHNESS = 30.0  # see losses.roughness_penalty; of 3, 10, 30, 100 on held-out events of the training part
+SKIP_ROUGHNESS = 30.0  # see classical_form.roughness_penalty; of 3, 10, 30, 100 on held-out events of the training part
 SKIP_ROUNDS = 3  # deviations and skip are fitted in turn; the third round changes ln Sa by less than 0.001
 SLOPE_WEIGHT = 30.0  # a scenario that scales the wrong way weighs as much as so many records, each time it is found
 SLOPE_ROUNDS = 12

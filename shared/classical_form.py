@@ -183,8 +183,8 @@ def features(predictors: Predictors, hinge: float, depth: float, style_mix: tupl
     )
 
 
-def roughness_penalty(periods: np.ndarray) -> np.ndarray:
-    """Penalty (P, P) on a coefficient: `ROUGHNESS` times the integral over ln period of its squared second derivative.
+def roughness_penalty(periods: np.ndarray, strength: float = ROUGHNESS) -> np.ndarray:
+    """Penalty (P, P) on a coefficient: ``strength`` times the integral over ln period of its squared second derivative.
 
     ``periods`` (P,) in s, ascending. PGA stands at 0.8 of 0.01 s, or of the shortest period if that is less.
     """
@@ -198,7 +198,7 @@ def roughness_penalty(periods: np.ndarray) -> np.ndarray:
     second[rows, rows] = weights * 2 / (left * (left + right))
     second[rows, rows + 1] = -weights * 2 / (left * right)
     second[rows, rows + 2] = weights * 2 / (right * (left + right))
-    return ROUGHNESS * second.T @ second
+    return strength * second.T @ second
 
 
 # --- fitting ---------------------------------------------------------------------------------------------------------

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from bliqnet.losses import (
     Aleatory,
-    event_least_squares,
+    event_normal_equations,
     event_slope,
     event_sums,
     fit_aleatory,
     marginal_nll,
     match_coverage,
-    roughness_penalty,
+    solve_normal_equations,
     squared_error,
 )
+from shared.classical_form import roughness_penalty
 
 MEMBERS, PERIODS = 2, 3
 SIZES = (1, 4, 2, 9)  # records of the events; the first has one only
@@ -202,6 +203,10 @@ def design(n_events: int = 40, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     target = features @ draw.normal(size=(3, PERIODS)) + draw.normal(size=(n_events, PERIODS))[event]
     target += draw.normal(size=target.shape)
     return torch.from_numpy(features), torch.from_numpy(target), torch.from_numpy(event)
+
+
+def event_least_squares(features, target, mask, event, tau, phi, roughness=None, ridge=None):
+    return solve_normal_equations(*event_normal_equations(features, target, mask, event, tau, phi), roughness, ridge)
 
 
 def test_event_least_squares_is_dense_generalised_least_squares():

@@ -8,9 +8,10 @@ from torch import Tensor
 from bliqnet.classical_skip import N_SKIP_FEATURES, RIDGE, skip_features
 from bliqnet.constraints import EFFECTIVE_DEPTH2, LEAST_SLOPE, collocation
 from bliqnet.data import INPUTS, Records, records_of
-from bliqnet.losses import Aleatory, event_least_squares, fit_aleatory, roughness_penalty
+from bliqnet.losses import Aleatory, event_normal_equations, fit_aleatory, solve_normal_equations
 from bliqnet.skip_fit import SKIP_ROUGHNESS, SKIP_ROUNDS, fit_skip, slope_features
 from shared import synthetic
+from shared.classical_form import roughness_penalty
 from shared.flatfile import periods_of
 
 COLUMNS = ["PGA", "SA(0.200)", "SA(1.000)"]
@@ -61,13 +62,10 @@ def test_without_scenarios_it_is_event_least_squares(records):
         tau, phi = own(given["event_mag"])
         wanted = torch.stack(
             [
-                event_least_squares(
-                    features,
-                    given["target"],
-                    given["mask"][m],
-                    given["event"],
-                    tau[m],
-                    phi[m],
+                solve_normal_equations(
+                    *event_normal_equations(
+                        features, given["target"], given["mask"][m], given["event"], tau[m], phi[m]
+                    ),
                     roughness,
                     torch.tensor(RIDGE),
                 )
