@@ -23,14 +23,14 @@ import pandas as pd
 import torch
 from published_bliqnet import BATCH, PublishedTraining  # beside this script
 
-from bliqnet import data
 from bliqnet.config import Recipe
-from bliqnet.data import Records, derive_inputs
+from bliqnet.data import Records, derive_inputs, records_of
 from bliqnet.model import LiquidNetwork, NetworkShape
 from bliqnet.trained import TrainedModel
 from bliqnet.training import Training
 from shared import runs
 from shared.command import InputError, run_command
+from shared.records import load, split_events
 
 CPU = torch.device("cpu")
 PEER, ONE, ENSEMBLE = "published", "one network", "ensemble"
@@ -309,9 +309,9 @@ def main(config: BenchConfig) -> None:
     runs.check_output_file(config.output)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)  # deterministic kernels are not asked for: they cost the peer a tenth
-    source = data.load(config.data, config.seed)
-    records = thinned(data.records_of(source, config.periods), config.records, config.seed)
-    train, test = (records.rows(rows) for rows in data.split_events(records, config.test_share, config.seed))
+    source = load(config.data, config.seed)
+    records = thinned(records_of(source, config.periods), config.records, config.seed)
+    train, test = (records.rows(rows) for rows in split_events(records.table, config.test_share, config.seed))
     print(f"{len(train)} training and {len(test)} held-out records of {source.format}, {len(records.columns)} periods")
 
     warm_up(train)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bliqnet import baselines, fold_fits
 from bliqnet.baselines import ENSEMBLE
 from bliqnet.config import EvaluateConfig
-from bliqnet.data import Records, check_periods
+from bliqnet.data import Records
 from bliqnet.evaluation import SPLITS, statistics_by_component
 from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, SPECTRA, START, Fit, empty_spectra
 from bliqnet.site_terms import SiteTerms
@@ -21,6 +21,7 @@ from bliqnet.trained import Spectra
 from bliqnet.training import LEAST_FOLDS
 from shared import reference_gmm, splits
 from shared.command import InputError
+from shared.records import check_periods
 
 BSSA14 = "BSSA14"
 FITS = "fits"  # below the run folder
@@ -69,7 +70,7 @@ def plan(records: Records, config: EvaluateConfig) -> dict[str, Folds]:
     for split, name in SPLITS.items():
         found[split] = list(splits.k_fold(splits.GROUPINGS[split](records.table), folds=config.folds, seed=config.seed))
         for train, _ in found[split]:
-            check_periods(records.rows(train), f"training rows of a fold, {name}")
+            check_periods(records.ln_sa[train], records.columns, f"training rows of a fold, {name}")
             n_events = len(np.unique(records.event[train]))
             if n_events < least:
                 raise InputError(f"{n_events} events to train on in a fold, {least} are needed; give more data")

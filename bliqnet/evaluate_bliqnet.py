@@ -3,9 +3,10 @@
 python bliqnet/evaluate_bliqnet.py --data data/nga_west2.csv --external data/nzsmd.csv
 """
 
-from bliqnet import data, evaluation_report, evaluation_results
+from bliqnet import evaluation_report, evaluation_results
 from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import FITS, cross_validate, plan
+from bliqnet.data import records_of
 from bliqnet.evaluation import results_text
 from bliqnet.external import read_externals
 from bliqnet.held_out import sigma_text
@@ -13,6 +14,7 @@ from bliqnet.inverse_evaluation import cross_validate_inverse, inverse_text
 from bliqnet.sessions import opened, resolved
 from shared import runs
 from shared.command import run_command
+from shared.records import load, summary
 from shared.torch_tools import choose_device, seed_everything
 
 PROJECT, WHAT = "bliqnet-evaluation", "evaluation"  # apart from trained runs: runs/bliqnet/latest is always a model
@@ -23,9 +25,9 @@ def main(config: EvaluateConfig) -> None:
     config = resolved(config, PROJECT, WHAT)
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
-    source = data.load(config.data, config.seed)
-    records = data.records_of(source, config.periods)
-    print(data.summary(source, records))
+    source = load(config.data, config.seed)
+    records = records_of(source, config.periods)
+    print(summary(source, records.table, records.columns))
     externals = read_externals(config.external, records, source)
     folds = plan(records, config)
     now = runs.provenance(device=str(device), data=source.describe())

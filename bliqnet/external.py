@@ -12,6 +12,7 @@ from bliqnet.data import Records
 from bliqnet.held_out import on_common_values, sites_of
 from shared import flatfile
 from shared.command import InputError
+from shared.records import crustal
 from shared.residuals import decompose
 
 SAME_PLACE, SAME_MAG = 0.3, 0.4  # degrees and magnitude units, within which two events may be one
@@ -61,13 +62,7 @@ def read_external(path: Path, records: Records) -> External:
     """
     columns, components = records.columns, sorted(records.table["component"].unique())
     source = flatfile.read_flatfile(path)
-    table, notes = source.table, []
-    tectonic = table["tectonic"].astype(str).str.lower()
-    if tectonic.isin(["slab", "interface"]).any():
-        table = table[tectonic == "crustal"]
-        notes.append(f"{len(table):,} of {len(source.table):,} rows are said to be crustal; the others are left out")
-    elif not tectonic.eq("crustal").all():
-        notes.append("the file does not say which events are crustal; all are taken")
+    table, notes = crustal(source.table)
     known = table["component"].isin(components)
     if not known.all():
         notes.append(f"{int((~known).sum()):,} rows of a component that was not trained on are left out")

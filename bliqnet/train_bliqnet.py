@@ -5,13 +5,15 @@ python bliqnet/train_bliqnet.py --data data/nga_west2.csv
 
 import sys
 
-from bliqnet import data, figures
+from bliqnet import figures
 from bliqnet.config import TrainConfig
+from bliqnet.data import records_of
 from bliqnet.evaluation import summary_line, summary_table
 from bliqnet.sessions import resolved, train_to_the_end
 from bliqnet.training import Training
 from shared import runs
 from shared.command import run_command
+from shared.records import load, split_events, summary
 from shared.torch_tools import choose_device, seed_everything
 
 
@@ -20,10 +22,10 @@ def main(config: TrainConfig) -> None:
     config = resolved(config)
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
-    source = data.load(config.data, config.seed)
-    records = data.records_of(source, config.periods)
-    print(data.summary(source, records))
-    training_rows, test_rows = data.split_events(records, config.test_share, config.seed)
+    source = load(config.data, config.seed)
+    records = records_of(source, config.periods)
+    print(summary(source, records.table, records.columns))
+    training_rows, test_rows = split_events(records.table, config.test_share, config.seed)
     training = Training(records.rows(training_rows), config, config.seed, device)
 
     run, model = train_to_the_end(training, records.rows(training_rows), source, config)

@@ -15,13 +15,14 @@ from torch import Tensor
 from bliqnet.classical_skip import HYPO_DEPTH, LN_RJB, LN_VS30, MAG, NORMAL, REVERSE, VERTICAL
 from bliqnet.config import Recipe
 from bliqnet.constraints import collocation, scaling_penalty
-from bliqnet.data import Records, check_periods, tensors
+from bliqnet.data import Records, tensors
 from bliqnet.early_stopping import LEAST_FOLDS, BestWeights, held_out_folds
 from bliqnet.losses import Aleatory, event_slope, fit_aleatory, marginal_nll, squared_error
 from bliqnet.model import LiquidNetwork, NetworkShape, PlainNetwork
 from bliqnet.skip_fit import fit_skip
 from shared.command import InputError
 from shared.flatfile import periods_of
+from shared.records import check_periods
 
 WARM_UP = 0.05  # share of the epochs over which the learning rate rises
 # Inputs that a gate may start on, named twice where they go through many values; ln rjb speaks for rjb
@@ -51,7 +52,7 @@ class Training:
 
     def __init__(self, records: Records, recipe: Recipe, seed: int, device: torch.device, plain: bool = False):
         self.records, self.recipe, self.seed, self.device = records, recipe, seed, device
-        check_periods(records)
+        check_periods(records.ln_sa, records.columns)
         n_folds, n_events = max(recipe.members, LEAST_FOLDS), len(np.unique(records.event))
         if n_events < n_folds:
             raise InputError(f"{n_events} events are left to train on, {n_folds} are needed; give more data")

@@ -20,8 +20,9 @@ from bliqnet.baselines import (
     periods_together,
     tuning_periods,
 )
-from bliqnet.data import INPUTS, Records, derive_inputs, shares_of_style
+from bliqnet.data import INPUTS, Records, derive_inputs
 from shared.command import InputError
+from shared.records import shares_of_style
 
 COLUMNS = ["PGA", "SA(0.200)", "SA(1.000)"]
 NOISE = 0.05

@@ -1,7 +1,6 @@
-"""The inputs by hand, targets and their holes, what is refused, and splits that keep events whole."""
+"""The inputs by hand, targets and their holes."""
 
 import dataclasses
-import functools
 import math
 
 import numpy as np
@@ -10,9 +9,8 @@ import pytest
 import torch
 
 from bliqnet import data
-from bliqnet.data import INPUTS, Records, derive_inputs, records_of, split_events
-from shared import flatfile, synthetic
-from shared.command import InputError
+from bliqnet.data import INPUTS, Records, derive_inputs, records_of
+from shared import synthetic
 from shared.flatfile import Flatfile
 
 COLUMNS = ["PGA", "SA(0.200)", "SA(1.000)", "SA(4.000)"]
@@ -30,13 +28,6 @@ def records(source) -> Records:
 
 def with_table(source: Flatfile, **columns) -> Flatfile:
     return dataclasses.replace(source, table=source.table.assign(**columns))
-
-
-def refusal(*arguments, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        records_of(*arguments, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------
@@ -156,67 +147,3 @@ def test_tensors_are_the_arrays(records):
     inputs, ln_sa = data.tensors(records, torch.device("cpu"))
     np.testing.assert_array_equal(inputs, records.inputs)
     np.testing.assert_array_equal(ln_sa, records.ln_sa)
-
-
-# --- what is refused -------------------------------------------------------------------------------------------------
-def test_an_absent_period_is_named(source):
-    message = refusal(dataclasses.replace(source, paths=("my.csv",)), periods=(0.2, 0.3))
-    assert message.startswith("my.csv: no column SA(0.300)")
-    assert all(column in message for column in COLUMNS)
-
-
-@pytest.mark.parametrize("usable", [0, data.LEAST_RECORDS - 1])
-def test_a_period_with_hardly_any_value_is_named_with_the_remedy(source, usable):
-    thin = source.table["SA(1.000)"].where(np.arange(len(source.table)) < usable)
-    message = refusal(with_table(source, **{"SA(1.000)": thin}))
-    assert f"column SA(1.000) has {usable} usable values" in message
-    assert message.endswith("--periods 0 0.2 4")
-    left = records_of(with_table(source, **{"SA(1.000)": thin}), periods=(0.0, 0.2, 4.0))
-    assert left.columns == ["PGA", "SA(0.200)", "SA(4.000)"]
-
-
-def test_a_period_with_just_enough_values_is_kept(source):
-    thin = source.table["PGA"].where(np.arange(len(source.table)) < data.LEAST_RECORDS)
-    assert np.isfinite(records_of(with_table(source, PGA=thin)).ln_sa[:, 0]).sum() == data.LEAST_RECORDS
-
-
-def test_no_spectral_column_is_refused(source):
-    bare = dataclasses.replace(source, table=source.table.drop(columns=COLUMNS))
-    assert "no spectral column" in refusal(bare)
-
-
-# --- splitting and loading -------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("seed", [0, 1])
-def test_split_never_shares_an_event(records, seed):
-    train, test = split_events(records, 0.2, seed)
-    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(len(records)))
-    events = [set(records.table["event_id"].iloc[rows]) for rows in (train, test)]
-    assert not events[0] & events[1]
-    assert len(events[1]) == 6
-    again = split_events(records, 0.2, seed)
-    np.testing.assert_array_equal(again[1], test)
-
-
-def test_another_seed_is_another_split_and_no_share_is_no_test(records):
-    assert not np.array_equal(split_events(records, 0.2, 0)[1], split_events(records, 0.2, 1)[1])
-    train, test = split_events(records, 0.0, 0)
-    assert len(train) == len(records)
-    assert len(test) == 0
-
-
-def test_load_reads_the_named_file(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(flatfile, "read_flatfile", functools.partial(flatfile.read_flatfile, cache=None))
-    path = tmp_path / "flatfile.csv"
-    source.table.drop(columns="synthetic").to_csv(path, index=False)
-    read = data.load((path,), seed=0)
-    assert not read.synthetic
-    assert read.paths == (path,)
-    np.testing.assert_allclose(records_of(read).ln_sa, records_of(source).ln_sa, rtol=1e-6, atol=1e-6)
-
-
-def test_load_without_a_path_is_the_synthetic_default(monkeypatch):
-    small = functools.partial(synthetic.make_flatfile, n_events=5, n_rows=50)
-    monkeypatch.setattr(synthetic, "make_flatfile", small)
-    read = data.load((), seed=7)
-    assert read.synthetic
-    pd.testing.assert_frame_equal(read.table, small(7).table)
