@@ -15,13 +15,13 @@ from bliqnet.baselines import ENSEMBLE
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records
 from bliqnet.evaluation import SPLITS, statistics_by_component
-from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, SPECTRA, START, Fit, empty_spectra
+from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, START, Fit
 from bliqnet.site_terms import SiteTerms
-from bliqnet.trained import Spectra
 from bliqnet.training import LEAST_FOLDS
 from shared import reference_gmm, splits
 from shared.command import InputError
 from shared.records import check_periods
+from shared.reference_gmm import Prediction
 
 BSSA14 = "BSSA14"
 FITS = "fits"  # below the run folder
@@ -34,7 +34,7 @@ class CrossValidation:
 
     records: Records
     folds: dict[str, Folds]  # by split
-    predictions: dict[tuple[str, str], Spectra]  # (split, model) -> spectra of all N rows, NaN where there are none
+    predictions: dict[tuple[str, str], Prediction]  # (split, model) -> spectra of all N rows, NaN where there are none
     costs: pd.DataFrame  # a row a model: means over the event-grouped folds, see `efficiency.costs`
     speeds: pd.DataFrame  # of `efficiency.milliseconds_per_sample`, in the first event-grouped fold
     notes: list[str]
@@ -95,7 +95,7 @@ def cross_validate(
         for number in range(len(folds[split]))
         for group, fit in _groups(split, config).items()
     ]
-    out: dict[tuple[str, str], Spectra] = {}
+    out: dict[tuple[str, str], Prediction] = {}
     costs, speeds, notes = [], [], []
     for split, number, group, fit in tqdm(tasks, desc="cross-validation", unit="fit"):
         train, test = folds[split][number]
@@ -107,7 +107,7 @@ def cross_validate(
             found = fit(records.rows(train), records.table.iloc[test].reset_index(drop=True), config, device, timed)
             found.save(path)
         for model, spectra in found.predictions.items():
-            _store(out.setdefault((split, model), empty_spectra(records.ln_sa.shape)), test, spectra, path)
+            _store(out.setdefault((split, model), Prediction.empty(records.ln_sa.shape)), test, spectra, path)
         if split == "event":
             costs.append(found.costs)
             speeds.append(found.speeds)
@@ -129,41 +129,38 @@ def _groups(split: str, config: EvaluateConfig) -> dict:
     return groups
 
 
-def _store(spectra: Spectra, rows: np.ndarray, part: Spectra, path: Path) -> None:
+def _store(spectra: Prediction, rows: np.ndarray, part: Prediction, path: Path) -> None:
     if part.ln_median.shape != (len(rows), spectra.ln_median.shape[1]):
         raise InputError(f"{path}: of other rows than this fold's; remove it, and --resume fits it again")
-    for name in SPECTRA:
-        getattr(spectra, name)[rows] = getattr(part, name)
+    spectra.store(rows, part)
 
 
-def _add_ensemble(out: dict[tuple[str, str], Spectra], config: EvaluateConfig) -> None:
+def _add_ensemble(out: dict[tuple[str, str], Prediction], config: EvaluateConfig) -> None:
     if config.baselines:
         mean = np.mean([out["event", name].ln_median for name in baselines.METHODS], axis=0)
         none = np.full_like(mean, np.nan)
-        out["event", ENSEMBLE] = Spectra(mean, none, none)
+        out["event", ENSEMBLE] = Prediction(mean, none, none)
 
 
-def _add_published(out: dict[tuple[str, str], Spectra], records: Records, folds: dict[str, Folds]) -> None:
+def _add_published(out: dict[tuple[str, str], Prediction], records: Records, folds: dict[str, Folds]) -> None:
     """Models that learn nothing; BSSA14 also with site terms learnt from each fold's training rows."""
     for name in reference_gmm.PUBLISHED:
-        found = reference_gmm.published(name, records.table, records.columns)
-        spectra = Spectra(found.ln_median, found.tau, found.phi)
+        spectra = reference_gmm.published(name, records.table, records.columns)
         out["event", name] = spectra
         if name != BSSA14:
             continue
         for split, parts in folds.items():
             out[split, name] = spectra
-            with_sites = empty_spectra(records.ln_sa.shape)
+            with_sites = Prediction.empty(records.ln_sa.shape)
             for train, test in parts:
                 known = SiteTerms.of(records.rows(train), records.ln_sa[train] - spectra.ln_median[train])
-                own = Spectra(*(getattr(spectra, field)[test] for field in SPECTRA))
+                own = spectra.rows(test)
                 ln_median, phi, _ = known.apply(records.table.iloc[test], own.ln_median, own.phi)
-                for field, values in zip(SPECTRA, (ln_median, own.tau, phi), strict=True):
-                    getattr(with_sites, field)[test] = values
+                with_sites.store(test, Prediction(ln_median, own.tau, phi))
             out[split, name + KNOWN_SITES] = with_sites
 
 
-def _ordered(predictions: dict[tuple[str, str], Spectra]) -> dict[tuple[str, str], Spectra]:
+def _ordered(predictions: dict[tuple[str, str], Prediction]) -> dict[tuple[str, str], Prediction]:
     models = [OURS, FORM, START, MLP, *baselines.METHODS, ENSEMBLE, *reference_gmm.PUBLISHED]
     models += [OURS + KNOWN_SITES, BSSA14 + KNOWN_SITES]
     return {

@@ -4,21 +4,21 @@ import numpy as np
 import pandas as pd
 
 from bliqnet.data import Records
-from bliqnet.trained import Spectra
 from shared import flatfile, reference_gmm
+from shared.reference_gmm import Prediction
 
 HEADLINE_PERIODS = (0.02, 0.05, 0.1, 0.2, 0.5)  # s; complete in the real records that the README's figures are of
 SPLITS = {"event": "event-grouped", "random": "random (leaks events)"}
 
 
-def summary_table(records: Records, spectra: Spectra) -> pd.DataFrame:
+def summary_table(records: Records, spectra: Prediction) -> pd.DataFrame:
     """One row per component and period with :func:`residual_statistics` of predictions, beside BSSA14's."""
     return statistics_by_component(
         records, spectra, reference_gmm.reference_median(records.table, records.columns).ln_median
     )
 
 
-def statistics_by_component(records: Records, spectra: Spectra, reference: np.ndarray) -> pd.DataFrame:
+def statistics_by_component(records: Records, spectra: Prediction, reference: np.ndarray) -> pd.DataFrame:
     """`residual_statistics` of each component by itself; ``reference`` (N, P) are BSSA14's ln medians."""
     ours, theirs = records.ln_sa - spectra.ln_median, records.ln_sa - reference
     components, parts = records.table["component"].to_numpy(), []

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bliqnet.data import Records
-from bliqnet.trained import Spectra
 from shared.flatfile import periods_of
 from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure
+from shared.reference_gmm import Prediction
 
 SHOWN = (0.0, 0.1, 0.2, 0.5, 1.0, 3.0)  # s, of which a figure takes those that the file has, or their neighbours
 
@@ -38,7 +38,7 @@ def period_name(column: str, period: float) -> str:
     return column if period == 0 else f"{period:g} s"
 
 
-def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, synthetic: bool) -> Figure:
+def observed_predicted(records: Records, spectra: Prediction, table: pd.DataFrame, synthetic: bool) -> Figure:
     """Observed against predicted Sa of test records at several periods; ``table`` is their summary."""
     periods = periods_of(records.columns)
     shown = shown_positions(periods)
@@ -68,7 +68,7 @@ def observed_predicted(records: Records, spectra: Spectra, table: pd.DataFrame, 
     return mark_synthetic(figure, synthetic)
 
 
-def scenario_spectra(scenarios: pd.DataFrame, spectra: Spectra, columns: list[str], synthetic: bool) -> Figure:
+def scenario_spectra(scenarios: pd.DataFrame, spectra: Prediction, columns: list[str], synthetic: bool) -> Figure:
     """Median spectra of scenarios with a band of one sigma: an axis for each distance, a line for each magnitude."""
     periods = periods_of(columns)
     shown = np.flatnonzero(periods > 0)

@@ -18,7 +18,7 @@ import torch
 from bliqnet import baselines, efficiency
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records
-from bliqnet.trained import Spectra, TrainedModel
+from bliqnet.trained import TrainedModel
 from bliqnet.training import Training
 from shared import runs
 from shared.classical_form import ClassicalForm
@@ -30,14 +30,13 @@ FORM = "classical form, refitted"
 KNOWN_SITES = ", known sites"
 BATCH_SIZES = (1, 16, 128, 1024)  # rows at a time, for which predictions are timed
 SECONDS = 0.1  # for each of them
-SPECTRA = [field.name for field in dataclasses.fields(Spectra)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
     """What came of a fit: predictions of N test rows by model, `efficiency.costs`, times of predictions, notes."""
 
-    predictions: dict[str, Spectra]
+    predictions: dict[str, Prediction]
     costs: pd.DataFrame
     speeds: pd.DataFrame  # of `efficiency.milliseconds_per_sample`; empty where nothing was timed
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -45,7 +44,9 @@ class Fit:
     def save(self, path: Path) -> None:
         """Write it as ``.npz``."""
         arrays = {
-            f"{model}/{name}": getattr(spectra, name) for model, spectra in self.predictions.items() for name in SPECTRA
+            f"{model}/{name}": values
+            for model, found in self.predictions.items()
+            for name, values in vars(found).items()
         }
         about = {name: getattr(self, name).to_dict("records") for name in ("costs", "speeds")} | {"notes": self.notes}
         runs.write_arrays(path, arrays | {"about": np.array(json.dumps(about))})
@@ -63,7 +64,8 @@ class Fit:
             with path.open("rb") as handle, np.load(handle) as arrays:
                 about = json.loads(str(arrays["about"]))
                 models = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays if name != "about"))
-                predictions = {model: Spectra(*(arrays[f"{model}/{name}"] for name in SPECTRA)) for model in models}
+                names = [field.name for field in dataclasses.fields(Prediction)]
+                predictions = {model: Prediction(*(arrays[f"{model}/{name}"] for name in names)) for model in models}
             return cls(predictions, pd.DataFrame(about["costs"]), pd.DataFrame(about["speeds"]), about["notes"])
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             reason = str(error).splitlines()[0][:80]
@@ -87,22 +89,15 @@ class FormPredictor:
     def predict(self, table: pd.DataFrame) -> Prediction:
         """Median, tau and phi (N, P)."""
         known = table["component"].isin(list(self.form.components)).to_numpy()
-        found = empty_spectra((len(table), len(self.form.columns)))
+        found = Prediction.empty((len(table), len(self.form.columns)))
         if known.any():
-            part = self.form.predict(table[known].reset_index(drop=True))
-            for name in SPECTRA:
-                getattr(found, name)[known] = getattr(part, name)
-        return Prediction(found.ln_median, found.tau, found.phi)
+            found.store(known, self.form.predict(table[known].reset_index(drop=True)))
+        return found
 
     @property
     def parameters(self) -> int:
         """Coefficients, and the hinge and depth of each component."""
         return sum(one.coefficients.size + 2 for one in self.form.components.values())
-
-
-def empty_spectra(shape: tuple[int, int]) -> Spectra:
-    """Spectra of NaN, to be filled."""
-    return Spectra(*(np.full(shape, np.nan) for _ in SPECTRA))
 
 
 # --- the fits --------------------------------------------------------------------------------------------------------
@@ -147,9 +142,7 @@ def fit_form(rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device
     begun = time.perf_counter()
     model, notes = refitted(rows)
     seconds = {FORM: time.perf_counter() - begun}
-    prediction = model.predict(unseen)
-    spectra = Spectra(prediction.ln_median, prediction.tau, prediction.phi)
-    return _fit({FORM: spectra}, {FORM: model}, seconds, unseen, timed, notes)
+    return _fit({FORM: model.predict(unseen)}, {FORM: model}, seconds, unseen, timed, notes)
 
 
 def refitted(rows: Records) -> tuple[FormPredictor, list[str]]:
@@ -172,11 +165,11 @@ def fit_baseline(
     model = baselines.fit_baseline(name, rows, config.seed)
     ln_median = model.predict(unseen)
     none = np.full_like(ln_median, np.nan)
-    return _fit({name: Spectra(ln_median, none, none)}, {name: model}, {name: model.seconds}, unseen, timed)
+    return _fit({name: Prediction(ln_median, none, none)}, {name: model}, {name: model.seconds}, unseen, timed)
 
 
 def _fit(
-    found: dict[str, Spectra],
+    found: dict[str, Prediction],
     models: dict[str, Any],
     seconds: dict[str, float],
     unseen: pd.DataFrame,

@@ -17,26 +17,13 @@ from bliqnet.training import Training
 from shared import runs
 from shared.command import InputError
 from shared.flatfile import CANONICAL, UNKNOWN_STATION
+from shared.reference_gmm import Prediction
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT = "best_liquid_model.pth"
 KIND = "bliqnet model"
 IDENTIFYING = ("record_id", "event_id", "station_id", "mag", "rjb", "vs30", "component")  # kept in predictions
 RANGED = ("mag", "rjb", "hypo_depth", "vs30")
-
-
-@dataclasses.dataclass(frozen=True)
-class Spectra:
-    """Predicted spectra of N rows at P periods."""
-
-    ln_median: np.ndarray  # (N, P) ln g, mean of the members
-    tau: np.ndarray  # (N, P) between-event standard deviation, ln units
-    phi: np.ndarray  # (N, P) within-event standard deviation, ln units
-
-    @property
-    def sigma(self) -> np.ndarray:
-        """Total aleatory standard deviation (N, P), ln units."""
-        return np.hypot(self.tau, self.phi)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +70,7 @@ class TrainedModel:
 
     def predict(
         self, table: pd.DataFrame, *, known_sites: bool = False, batch: int = 1024, threads: int = 2
-    ) -> Spectra:
+    ) -> Prediction:
         """Median spectra and their spread for rows of canonical columns.
 
         With ``known_sites``, a row whose ``station_id`` was among the training records gets its site term. Batches of
@@ -96,7 +83,7 @@ class TrainedModel:
         ln_median, tau, phi = torch.cat(parts, dim=1).cpu().numpy()
         if known_sites:
             ln_median, phi, _ = self.site_terms.apply(table, ln_median, phi)
-        return Spectra(ln_median, tau, phi)
+        return Prediction(ln_median, tau, phi)
 
     @torch.no_grad()
     def _predict_batch(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -164,7 +151,7 @@ class TrainedModel:
         return cls(network=network.to(device).eval(), aleatory=aleatory.to(device), site_terms=site_terms, **rest)
 
 
-def prediction_table(scenarios: pd.DataFrame, model: TrainedModel, spectra: Spectra) -> pd.DataFrame:
+def prediction_table(scenarios: pd.DataFrame, model: TrainedModel, spectra: Prediction) -> pd.DataFrame:
     """Rows and identifiers of ``scenarios`` with a median (g) and a ``sigma_`` (ln units) column for every period."""
     identifiers = [name for name in scenarios.columns if name not in CANONICAL or name in IDENTIFYING]
     given = [name for name in identifiers if not scenarios[name].isin([np.nan, "", UNKNOWN_STATION]).all()]

@@ -48,6 +48,20 @@ class Prediction:
         """Total standard deviation (N, P)."""
         return np.hypot(self.tau, self.phi)
 
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> "Prediction":
+        """NaN everywhere, to be filled by `store`."""
+        return cls(*(np.full(shape, np.nan) for _ in dataclasses.fields(cls)))
+
+    def rows(self, positions: np.ndarray) -> "Prediction":
+        """That of the records at ``positions``."""
+        return Prediction(*(each[positions] for each in vars(self).values()))
+
+    def store(self, positions: np.ndarray, part: "Prediction") -> None:
+        """Write ``part`` over the records at ``positions``, in place."""
+        for name, values in vars(part).items():
+            getattr(self, name)[positions] = values
+
 
 def bssa14(table: pd.DataFrame, columns: Sequence[str], region: Region = "global") -> Prediction:
     """Boore, Stewart, Seyhan and Atkinson (2014), Earthquake Spectra 30(3), for the horizontal component (RotD50).

@@ -17,8 +17,8 @@ from bliqnet.evaluation import (
     summary_table,
 )
 from bliqnet.figures import observed_predicted
-from bliqnet.trained import Spectra
 from shared import reference_gmm, synthetic
+from shared.reference_gmm import Prediction
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 
@@ -47,7 +47,7 @@ def test_statistics_by_hand(records):
 
 def test_bssa14_is_its_own_measure(records):
     reference = reference_gmm.reference_median(records.table, records.columns)
-    table = summary_table(records, Spectra(reference.ln_median, reference.tau, reference.phi))
+    table = summary_table(records, reference)
     np.testing.assert_allclose(table["ratio_to_bssa14"], 1.0, rtol=1e-12)
     np.testing.assert_allclose(table["event_bias"], table["bssa14_event_bias"], rtol=1e-12)
     assert "1.000 of BSSA14's" in summary_line(table, "all")
@@ -82,7 +82,7 @@ def test_headlines_say_which_split_leaks():
 
 
 def test_figure_of_real_records_does_not_call_them_synthetic(records):
-    spectra = Spectra(records.ln_sa.copy(), records.ln_sa, records.ln_sa)
+    spectra = Prediction(records.ln_sa.copy(), records.ln_sa, records.ln_sa)
     for synthetic_data in (True, False):
         figure = observed_predicted(records, spectra, summary_table(records, spectra), synthetic_data)
         assert ("SYNTHETIC DATA" in {text.get_text() for text in figure.texts}) == synthetic_data

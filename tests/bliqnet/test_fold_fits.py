@@ -9,10 +9,10 @@ from bliqnet import baselines, fold_fits
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records, records_of
 from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, START, Fit, refitted
-from bliqnet.trained import Spectra
 from shared import synthetic
 from shared.classical_form import ClassicalForm
 from shared.command import InputError
+from shared.reference_gmm import Prediction
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 TINY = EvaluateConfig(members=2, epochs=1, hidden=4, head=4)
@@ -26,16 +26,15 @@ def records() -> Records:
 
 def test_a_fit_comes_back_as_it_was(tmp_path):
     draw = np.random.default_rng(0)
-    spectra = Spectra(*(draw.normal(size=(4, 2)).astype(np.float32) for _ in range(3)))
-    none = Spectra(draw.normal(size=(4, 2)), np.full((4, 2), np.nan), np.full((4, 2), np.nan))
+    spectra = Prediction(*(draw.normal(size=(4, 2)).astype(np.float32) for _ in range(3)))
+    none = Prediction(draw.normal(size=(4, 2)), np.full((4, 2), np.nan), np.full((4, 2), np.nan))
     costs = pd.DataFrame({"model": ["a", "b, c"], "parameters": [3.0, np.nan], "training_seconds": [0.1, 1 / 3]})
     fit = Fit({"a": spectra, "b, c": none}, costs, pd.DataFrame(), ["why V was left out"])
     fit.save(tmp_path / "fit.npz")
     back = Fit.load(tmp_path / "fit.npz")
     assert list(back.predictions) == ["a", "b, c"]
     for model in fit.predictions:
-        for name in fold_fits.SPECTRA:
-            before, after = (getattr(each.predictions[model], name) for each in (fit, back))
+        for before, after in zip(*(vars(each.predictions[model]).values() for each in (fit, back)), strict=True):
             np.testing.assert_array_equal(before, after)
             assert before.dtype == after.dtype
     pd.testing.assert_frame_equal(back.costs, costs, check_exact=True)

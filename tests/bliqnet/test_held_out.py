@@ -21,7 +21,7 @@ from bliqnet.held_out import (
     sigma_text,
     sites_of,
 )
-from bliqnet.trained import Spectra
+from shared.reference_gmm import Prediction
 
 COLUMNS = ["PGA", "SA(0.200)", "SA(1.000)"]
 TAU, PHI_S2S, PHI_SS = 0.4, 0.3, 0.5
@@ -50,15 +50,15 @@ def cross() -> CrossValidation:
     )
     records = Records(np.zeros((size, 1)), residual, event, COLUMNS, (0.0, 0.0), table)
 
-    def spectra(ln_median: np.ndarray | float) -> Spectra:
+    def spectra(ln_median: np.ndarray | float) -> Prediction:
         shape = residual.shape
         tau, phi = np.full(shape, TAU), np.full(shape, np.hypot(PHI_S2S, PHI_SS))
-        return Spectra(np.zeros(shape) + ln_median, tau, phi)
+        return Prediction(np.zeros(shape) + ln_median, tau, phi)
 
     worse = spectra(0.3 * draw.standard_normal((n_events, 1))[event])
     missing = spectra(0.2)
     missing.ln_median[:50, 0] = np.nan
-    none = Spectra(np.zeros((size, 3)), np.full((size, 3), np.nan), np.full((size, 3), np.nan))
+    none = Prediction(np.zeros((size, 3)), np.full((size, 3), np.nan), np.full((size, 3), np.nan))
     predictions = {("event", OURS): spectra(0.0), ("event", FORM): worse, ("event", RANDOM): none}
     predictions |= {("event", BSSA14): missing, ("event", BSSA14 + KNOWN_SITES): missing}
     return CrossValidation(records, {"event": []}, predictions, pd.DataFrame(), pd.DataFrame(), [])

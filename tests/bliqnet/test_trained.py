@@ -12,11 +12,12 @@ import torch
 
 from bliqnet.config import Recipe
 from bliqnet.data import INPUTS, Records, derive_inputs, records_of
-from bliqnet.trained import CHECKPOINT, KIND, Spectra, TrainedModel, prediction_table
+from bliqnet.trained import CHECKPOINT, KIND, TrainedModel, prediction_table
 from bliqnet.training import Training
 from shared import synthetic
 from shared.command import InputError
 from shared.flatfile import read_scenarios
+from shared.reference_gmm import Prediction
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
@@ -46,7 +47,7 @@ def path(model, tmp_path) -> Path:
     return tmp_path / CHECKPOINT
 
 
-def assert_same_spectra(first: Spectra, second: Spectra) -> None:
+def assert_same_spectra(first: Prediction, second: Prediction) -> None:
     for name in ("ln_median", "tau", "phi"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 

@@ -13,6 +13,7 @@ from shared.command import InputError
 from shared.reference_gmm import (  # pygmm's classes through the module that silences their import
     BooreStewartSeyhanAtkinson2014,
     GulerceAbrahamson2011,
+    Prediction,
     Scenario,
     baker_jayaram_2008,
     bssa14,
@@ -233,3 +234,15 @@ def test_periods_that_a_model_does_not_cover_are_left_open():
     for values, covered in ((found.ln_median, within.ln_median), (found.sigma, within.sigma)):
         assert np.isnan(values[:, [1, 3]]).all()
         np.testing.assert_array_equal(values[:, [0, 2]], covered)
+
+
+# --- predictions -----------------------------------------------------------------------------------------------------
+def test_predictions_of_some_rows_are_taken_out_and_stored():
+    whole = Prediction(*np.arange(18.0).reshape(3, 3, 2))
+    np.testing.assert_allclose(whole.sigma, np.sqrt(whole.tau**2 + whole.phi**2), rtol=1e-12)
+    part, filled = whole.rows(np.array([2, 0])), Prediction.empty((3, 2))
+    np.testing.assert_array_equal(part.tau, [[10.0, 11.0], [6.0, 7.0]])
+    filled.store(np.array([2, 0]), part)
+    for name, values in vars(filled).items():
+        np.testing.assert_array_equal(values[[0, 2]], getattr(whole, name)[[0, 2]])
+        assert np.isnan(values[1]).all()
