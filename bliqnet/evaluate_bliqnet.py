@@ -11,10 +11,10 @@ from bliqnet.evaluation import results_text
 from bliqnet.external import read_externals
 from bliqnet.held_out import sigma_text
 from bliqnet.inverse_evaluation import cross_validate_inverse, inverse_text
-from bliqnet.sessions import opened, resolved
 from shared import runs
 from shared.command import run_command
 from shared.records import load, summary
+from shared.sessions import opened, resolved
 from shared.torch_tools import choose_device, seed_everything
 
 PROJECT, WHAT = "bliqnet-evaluation", "evaluation"  # apart from trained runs: runs/bliqnet/latest is always a model

@@ -9,17 +9,18 @@ from bliqnet import figures
 from bliqnet.config import TrainConfig
 from bliqnet.data import records_of
 from bliqnet.evaluation import summary_line, summary_table
-from bliqnet.sessions import resolved, train_to_the_end
+from bliqnet.sessions import PROJECT, WHAT, train_to_the_end
 from bliqnet.training import Training
 from shared import runs
 from shared.command import run_command
 from shared.records import load, split_events, summary
+from shared.sessions import resolved
 from shared.torch_tools import choose_device, seed_everything
 
 
 def main(config: TrainConfig) -> None:
     """Train BLiqNet on a flatfile, or on the embedded synthetic default, and report on unseen events."""
-    config = resolved(config)
+    config = resolved(config, PROJECT, WHAT)
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
     source = load(config.data, config.seed)
