@@ -14,16 +14,18 @@ from bliqnet import baselines, fold_fits
 from bliqnet.baselines import ENSEMBLE
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records
-from bliqnet.evaluation import SPLITS, statistics_by_component
-from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, START, Fit
+from bliqnet.fold_fits import FORM, MLP, OURS, START, Fit
 from bliqnet.site_terms import SiteTerms
 from bliqnet.training import LEAST_FOLDS
 from shared import reference_gmm, splits
 from shared.command import InputError
+from shared.held_out import KNOWN_SITES
 from shared.records import check_periods
 from shared.reference_gmm import Prediction
+from shared.summaries import SPLITS, statistics_by_component
 
 BSSA14 = "BSSA14"
+WITH_INTERVALS = (OURS, BSSA14, FORM)  # the models that are compared most closely
 FITS = "fits"  # below the run folder
 Folds = list[tuple[np.ndarray, np.ndarray]]  # positions of training and of test rows
 
@@ -48,10 +50,11 @@ class CrossValidation:
         return self.records.ln_sa - self.predictions[split, model].ln_median
 
     def table(self) -> pd.DataFrame:
-        """One row per split, model, component and period: `evaluation.residual_statistics`, beside BSSA14's."""
-        parts = []
+        """One row per split, model, component and period: `summaries.residual_statistics`, beside BSSA14's."""
+        parts, of = [], self.records
         for (split, model), spectra in self.predictions.items():
-            part = statistics_by_component(self.records, spectra, self.predictions[split, BSSA14].ln_median)
+            reference = self.predictions[split, BSSA14].ln_median
+            part = statistics_by_component(of.table, of.ln_sa, of.columns, spectra, reference)
             part.insert(0, "split", split)
             part.insert(1, "model", model)
             parts.append(part)

@@ -7,14 +7,15 @@ from bliqnet import evaluation_report, evaluation_results
 from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import FITS, cross_validate, plan
 from bliqnet.data import records_of
-from bliqnet.evaluation import results_text
 from bliqnet.external import read_externals
-from bliqnet.held_out import sigma_text
+from bliqnet.fold_fits import OURS
 from bliqnet.inverse_evaluation import cross_validate_inverse, inverse_text
 from shared import runs
 from shared.command import run_command
+from shared.held_out import sigma_text
 from shared.records import load, summary
 from shared.sessions import opened, resolved
+from shared.summaries import results_text
 from shared.torch_tools import choose_device, seed_everything
 
 PROJECT, WHAT = "bliqnet-evaluation", "evaluation"  # apart from trained runs: runs/bliqnet/latest is always a model
@@ -46,7 +47,7 @@ def main(config: EvaluateConfig) -> None:
     evaluation_report.write(run, found, sections, provenance)
     run.finish({"data": source.describe(), **evaluation_results.results(found)})
     print(results_text(found.tables["evaluation"]))
-    print(sigma_text(found.tables["components"]))
+    print(sigma_text(found.tables["components"], OURS))
     print(inverse_text(found.tables))
     print(f"report: {run.path / 'report.html'}")
 

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bliqnet.baselines import ENSEMBLE
-from bliqnet.cross_validation import BSSA14
+from bliqnet.cross_validation import BSSA14, WITH_INTERVALS
 from bliqnet.data import Records
 from bliqnet.figures import period_name
-from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, START
-from bliqnet.held_out import COVERAGE, WITH_INTERVALS, Held, main_component
+from bliqnet.fold_fits import FORM, MLP, OURS, START
 from shared.flatfile import periods_of
+from shared.held_out import COVERAGE, KNOWN_SITES, Held, main_component
 from shared.plotting import COLOURS, bin_edges, binned_means, label_axis, mark_synthetic, new_figure, residual_scatter
 
 BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK = COLOURS

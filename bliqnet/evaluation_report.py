@@ -12,21 +12,21 @@ from matplotlib.figure import Figure
 
 from bliqnet import (
     efficiency,
-    evaluation,
     evaluation_figures,
     external,
-    held_out,
     interpretation,
     inverse_figures,
     physics,
 )
 from bliqnet import interpretation_figures as drawings
-from bliqnet.evaluation import SPLITS
+from bliqnet.cross_validation import WITH_INTERVALS
 from bliqnet.evaluation_results import SAMPLE, Evaluation, physics_headline, sample
-from bliqnet.fold_fits import KNOWN_SITES, OURS
-from shared import residual_figures, runs
+from bliqnet.fold_fits import OURS
+from shared import held_out, residual_figures, runs, summaries
+from shared.held_out import KNOWN_SITES
 from shared.plotting import mark_synthetic
 from shared.report import Best, Report
+from shared.summaries import SPLITS
 
 FEW = "periods with less than a third of the records of the fullest are in the tables only"
 TIMES = np.linspace(0.0, 1.0, 21)
@@ -62,8 +62,8 @@ def sections(found: Evaluation) -> list[Section]:
 def _headline(found: Evaluation) -> list[Section]:
     tables = found.tables
     component = held_out.main_component(tables["components"])
-    sigma, counts = held_out.sigma_table(tables["components"]), found.cross.records.table
-    best = {name: "low" for name in sigma.columns if name not in ("model", "BLiqNet lower at")}
+    sigma, counts = held_out.sigma_table(tables["components"], OURS), found.cross.records.table
+    best = {name: "low" for name in sigma.columns if name not in ("model", f"{OURS} lower at")}
     with_sites = sigma["model"].str.endswith(KNOWN_SITES)
     text = (
         f"{len(counts):,} records of {counts['event_id'].nunique():,} events at {counts['station_id'].nunique():,} "
@@ -75,7 +75,7 @@ def _headline(found: Evaluation) -> list[Section]:
     )
     notes = [f"Left out: {note}." for note in dict.fromkeys(found.cross.notes)]
     spread = evaluation_figures.spread_against_period(tables["evaluation"], found.synthetic)
-    old = evaluation.headline_table(tables["evaluation"])
+    old = summaries.headline_table(tables["evaluation"])
     return [
         Section(
             "Held-out events",
@@ -96,7 +96,7 @@ def _headline(found: Evaluation) -> list[Section]:
                 ShownTable(
                     old[old["split"] == SPLITS["event"]],
                     f"Standard deviation of all residuals, its ratio to BSSA14's on the same records, R² of ln Sa and "
-                    f"the largest |mean of event means|: {evaluation.means_over(tables['evaluation'])}",
+                    f"the largest |mean of event means|: {summaries.means_over(tables['evaluation'])}",
                     {"std": "low", "of BSSA14": "low", "R²": "high", "largest event bias": "low"},
                 ),
                 ShownTable(
@@ -148,7 +148,7 @@ def _residuals(found: Evaluation) -> list[Section]:
     )
     names = ["model", "column", "n_records", "n_events", "n_sites", "bias", "tau", "phi_s2s", "phi_ss", "phi", "sigma"]
     rows = found.tables["components"]
-    rows = rows[(rows["component"] == component) & rows["model"].isin(held_out.WITH_INTERVALS)]
+    rows = rows[(rows["component"] == component) & rows["model"].isin(WITH_INTERVALS)]
     caption = f"Component {component}; all models, components and intervals are in components.csv"
     return [Section("Residuals and their components", [text], [ShownTable(rows[names], caption)], figures)]
 

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bliqnet import efficiency, evaluation, external, held_out, interpretation, physics
+from bliqnet import efficiency, external, interpretation, physics
 from bliqnet.config import EvaluateConfig
-from bliqnet.cross_validation import BSSA14, CrossValidation
+from bliqnet.cross_validation import BSSA14, WITH_INTERVALS, CrossValidation
 from bliqnet.data import Records
 from bliqnet.external import External
 from bliqnet.fold_fits import BATCH_SIZES, FORM, OURS, SECONDS, FormPredictor, Predictor, refitted, train
 from bliqnet.inverse_evaluation import InverseEvaluation, reconstruction
 from bliqnet.trained import CHECKPOINT, TrainedModel
-from shared import reference_gmm, runs
+from shared import held_out, reference_gmm, runs, summaries
 
 SAMPLE = 1000  # records of which the Jacobian is taken
 
@@ -61,10 +61,14 @@ def evaluate(
 ) -> Evaluation:
     """Measure everything that the report shows."""
     records = cross.records
-    held = held_out.decompose_models(cross)
+    predictions = {model: cross.predictions["event", model] for model in cross.models()}
+    residuals = {model: cross.residual("event", model) for model in predictions}
+    held = held_out.decompose_models(records.table, residuals, WITH_INTERVALS)
     tables = {"evaluation": cross.table(), "components": held_out.component_table(held, records.columns)}
-    tables["scores"] = held_out.score_table(cross)
-    tables["calibration"] = held_out.calibration_table(cross)
+    observed = records.ln_sa, records.table, records.columns
+    tables["scores"] = held_out.score_table(predictions, *observed)
+    compared = {model: each for model, each in predictions.items() if model in WITH_INTERVALS}
+    tables["calibration"] = held_out.calibration_table(compared, *observed)
     tables["costs"], tables["efficiency"] = costs_and_speeds(cross)
     tables["physics"] = physics.physical_check(model, records.table)
     tables["sensitivities"] = interpretation.sensitivities(model, sample(records))
@@ -119,8 +123,8 @@ def results(found: Evaluation) -> dict[str, Any]:
     """For ``results.json``: the headline of everything that was measured."""
     tables = found.tables
     return {
-        "headline": evaluation.headlines(tables["evaluation"]),
-        "sigma": held_out.sigma_table(tables["components"]).to_dict("records"),
+        "headline": summaries.headlines(tables["evaluation"]),
+        "sigma": held_out.sigma_table(tables["components"], OURS).to_dict("records"),
         "coverage": held_out.coverage_headline(tables["calibration"]).to_dict("records"),
         "physics": [
             dict(zip(("rule", "violating", "largest"), rule, strict=True))

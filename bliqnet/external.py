@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from bliqnet.data import Records
-from bliqnet.held_out import on_common_values, sites_of
 from shared import flatfile
 from shared.command import InputError
+from shared.held_out import on_common_values, sites_of
 from shared.records import crustal
 from shared.residuals import decompose
 

@@ -23,11 +23,11 @@ from bliqnet.training import Training
 from shared import runs
 from shared.classical_form import ClassicalForm
 from shared.command import InputError
+from shared.held_out import KNOWN_SITES
 from shared.reference_gmm import Prediction
 
 OURS, START, MLP = "BLiqNet", "classical start", "plain MLP"
 FORM = "classical form, refitted"
-KNOWN_SITES = ", known sites"
 BATCH_SIZES = (1, 16, 128, 1024)  # rows at a time, for which predictions are timed
 SECONDS = 0.1  # for each of them
 

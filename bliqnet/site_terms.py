@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from bliqnet.data import Records
-from shared.flatfile import UNKNOWN_STATION
+from shared.held_out import site_of
 from shared.residuals import decompose
 
 
@@ -71,10 +71,3 @@ class SiteTerms:
 
     def _position(self, table: pd.DataFrame) -> np.ndarray:
         return pd.Index(self.sites).get_indexer(site_of(table))
-
-
-def site_of(table: pd.DataFrame) -> np.ndarray:
-    """The site label (N,) of every row; a row without a known station has a label that no station has."""
-    station = table["station_id"].astype(str).to_numpy()
-    label = table["component"].astype(str).to_numpy() + " " + station
-    return np.where((station == "") | (station == UNKNOWN_STATION), "", label)

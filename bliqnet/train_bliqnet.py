@@ -8,13 +8,13 @@ import sys
 from bliqnet import figures
 from bliqnet.config import TrainConfig
 from bliqnet.data import records_of
-from bliqnet.evaluation import summary_line, summary_table
 from bliqnet.sessions import PROJECT, WHAT, train_to_the_end
 from bliqnet.training import Training
 from shared import runs
 from shared.command import run_command
 from shared.records import load, split_events, summary
 from shared.sessions import resolved
+from shared.summaries import summary_line, summary_table
 from shared.torch_tools import choose_device, seed_everything
 
 
@@ -36,7 +36,7 @@ def main(config: TrainConfig) -> None:
     if len(test_rows):
         test = records.rows(test_rows)
         spectra = model.predict(test.table)
-        table = summary_table(test, spectra)
+        table = summary_table(test.table, test.ln_sa, test.columns, spectra)
         results["test"] = table.to_dict("records")
         runs.write_table(run.path / "test_summary.csv", table)
         figure = figures.observed_predicted(test, spectra, table, source.synthetic)

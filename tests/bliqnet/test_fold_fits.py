@@ -8,10 +8,11 @@ import torch
 from bliqnet import baselines, fold_fits
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records, records_of
-from bliqnet.fold_fits import FORM, KNOWN_SITES, MLP, OURS, START, Fit, refitted
+from bliqnet.fold_fits import FORM, MLP, OURS, START, Fit, refitted
 from shared import synthetic
 from shared.classical_form import ClassicalForm
 from shared.command import InputError
+from shared.held_out import KNOWN_SITES
 from shared.reference_gmm import Prediction
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from bliqnet.data import Records, records_of
-from bliqnet.site_terms import SiteTerms, site_of
+from bliqnet.site_terms import SiteTerms
 from shared import synthetic
+from shared.held_out import site_of
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 
@@ -54,11 +55,6 @@ def test_known_rows_alone_are_changed_and_their_phi_shrinks(made, records):
     )
     np.testing.assert_allclose(narrowed[3], wanted, rtol=1e-5)
     assert not ln_median.any(), "the caller's array is left alone"
-
-
-def test_components_of_a_station_are_sites_of_their_own(records):
-    labels = site_of(records.table)
-    assert {label.split(" ")[0] for label in labels} == {"H", "V"}
 
 
 def test_without_a_known_station_there_are_no_terms(records):

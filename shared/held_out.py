@@ -1,30 +1,28 @@
-"""What out-of-fold residuals say of every model: components, sigma against others', scores, calibration.
+"""What residuals of held-out records say of every model: components, sigma against others', scores, calibration.
 
 A comparison is between models on the same values: those for which every model has a prediction.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from bliqnet.cross_validation import BSSA14, CrossValidation
-from bliqnet.fold_fits import FORM, KNOWN_SITES, OURS
-from bliqnet.site_terms import site_of
 from shared import residual_tables, scores
-from shared.flatfile import periods_of
+from shared.flatfile import UNKNOWN_STATION, periods_of
+from shared.reference_gmm import Prediction
 from shared.residuals import Decomposition, decompose
 
 SIGMA_PERIODS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)  # s; PGA is 0
-WITH_INTERVALS = (OURS, BSSA14, FORM)
+KNOWN_SITES = ", known sites"  # ends the name of a model that uses the site terms of known stations
 MAG_EDGES = (4.5, 6.5)  # between them tau and phi go with magnitude
 COVERAGE = (0.68, 0.95)
 
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """The out-of-fold residuals (N, P) of one component and model, decomposed; values that some model lacks are NaN."""
+    """The held-out residuals (N, P) of one component and model, decomposed; values that some model lacks are NaN."""
 
     table: pd.DataFrame  # the N rows
     residual: np.ndarray  # (N, P)
@@ -44,24 +42,26 @@ class Held:
         return parts | {"record": (self.table, self.found.record_terms)}
 
 
-def decompose_models(cross: CrossValidation, intervals: bool = True) -> dict[tuple[str, str], Held]:
-    """(component, model) -> residuals of the event-grouped folds, decomposed by event and site.
+def decompose_models(
+    table: pd.DataFrame, residuals: Mapping[str, np.ndarray], with_intervals: Collection[str] = ()
+) -> dict[tuple[str, str], Held]:
+    """(component, model) -> residuals decomposed by event and site.
 
-    The models of `WITH_INTERVALS` get 95 % intervals of the profile likelihood.
+    ``residuals`` (N, P) by model are of the N rows of ``table``, NaN where missing. The models ``with_intervals`` get
+    95 % intervals of the profile likelihood.
     """
-    component = cross.records.table["component"].to_numpy()
+    component = table["component"].to_numpy()
     held = {}
     for name in np.unique(component):
-        rows = np.flatnonzero(component == name)
-        residuals = {model: cross.residual("event", model)[rows].astype(float) for model in cross.models()}
-        residuals = {model: each for model, each in residuals.items() if np.isfinite(each).any()}
-        residuals = on_common_values(residuals)
-        table = cross.records.table.iloc[rows].reset_index(drop=True)
-        site = sites_of(table)
-        for model, residual in residuals.items():
-            how = "profile" if intervals and model in WITH_INTERVALS else "none"
-            found = decompose(residual, table["event_id"].to_numpy(), site, intervals=how)
-            held[str(name), model] = Held(table, residual, site, found)
+        rows = component == name
+        own = {model: np.asarray(each)[rows].astype(float) for model, each in residuals.items()}
+        own = on_common_values({model: each for model, each in own.items() if np.isfinite(each).any()})
+        part = table[rows].reset_index(drop=True)
+        site = sites_of(part)
+        for model, residual in own.items():
+            how = "profile" if model in with_intervals else "none"
+            found = decompose(residual, part["event_id"].to_numpy(), site, intervals=how)
+            held[str(name), model] = Held(part, residual, site, found)
     return held
 
 
@@ -72,6 +72,13 @@ def on_common_values(residuals: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
     return {model: np.where(common, each, np.nan) for model, each in residuals.items()}
 
 
+def site_of(table: pd.DataFrame) -> np.ndarray:
+    """The site label (N,) of every row: a station's component, "H <station_id>"; empty for an unknown station."""
+    station = table["station_id"].astype(str).to_numpy()
+    label = table["component"].astype(str).to_numpy() + " " + station
+    return np.where((station == "") | (station == UNKNOWN_STATION), "", label)
+
+
 def sites_of(table: pd.DataFrame) -> np.ndarray:
     """Site labels (N,); a row without a known station is a site of its own."""
     site = site_of(table)
@@ -79,7 +86,7 @@ def sites_of(table: pd.DataFrame) -> np.ndarray:
     return np.where(site == "", own, site)
 
 
-def component_table(held: Mapping[tuple[str, str], Held], columns: list[str]) -> pd.DataFrame:
+def component_table(held: Mapping[tuple[str, str], Held], columns: Sequence[str]) -> pd.DataFrame:
     """One row per component, model and period: `residual_tables.components`."""
     parts = []
     for (component, model), one in held.items():
@@ -102,56 +109,61 @@ def sigma_periods(periods: np.ndarray) -> np.ndarray:
     return np.array(chosen) if chosen else np.asarray(periods)
 
 
-def sigma_table(components: pd.DataFrame) -> pd.DataFrame:
+def sigma_table(components: pd.DataFrame, ours: str) -> pd.DataFrame:
     """sigma = sqrt(tau² + phi²) of the main component, a row a model, a column for each of `sigma_periods`.
 
-    ``mean`` is over the periods that all models have; ``BLiqNet lower at`` the number of periods at which BLiqNet's is
-    lower than this model's, out of how many: with known sites, BLiqNet's with known sites.
+    ``components`` is that of `component_table`. ``mean`` is over the periods that all models have; the last column,
+    "<ours> lower at", the number of periods at which that of the model ``ours`` is lower than this model's, out of how
+    many: with known sites, that of ``ours`` with known sites.
     """
     rows = components[components["component"] == main_component(components)]
     wide = rows.pivot(index="model", columns="period", values="sigma").loc[rows["model"].unique()]
     wide = wide[sigma_periods(wide.columns.to_numpy())]
     shown = wide.rename(columns={period: "PGA" if period == 0 else f"{period:g} s" for period in wide.columns})
     shown["mean"] = wide.dropna(axis=1).mean(axis=1)
-    shown["BLiqNet lower at"] = [_won(wide, model) for model in wide.index]
+    shown[f"{ours} lower at"] = [_won(wide, model, ours) for model in wide.index]
     return shown.reset_index()
 
 
-def _won(sigma: pd.DataFrame, model: str) -> str:
+def _won(sigma: pd.DataFrame, model: str, ours: str) -> str:
     """Of how many periods our sigma is lower: "9 of 10"; empty for ourselves."""
-    ours = OURS + KNOWN_SITES if model.endswith(KNOWN_SITES) else OURS
+    if model.endswith(KNOWN_SITES):
+        ours += KNOWN_SITES
     if model == ours or ours not in sigma.index:
         return ""
     difference = (sigma.loc[ours] - sigma.loc[model]).dropna()
     return f"{int((difference < 0).sum())} of {len(difference)}"
 
 
-def sigma_text(components: pd.DataFrame) -> str:
-    """For the terminal: at how many periods BLiqNet's sigma is lower than each model's."""
-    shown = sigma_table(components)
-    lines = [f"{'sigma of held-out events':32} {'mean':>6}  BLiqNet lower at"]
-    lines += [f"{row['model']:32} {row['mean']:6.3f}  {row['BLiqNet lower at']}" for _, row in shown.iterrows()]
+def sigma_text(components: pd.DataFrame, ours: str) -> str:
+    """`sigma_table` for the terminal: at how many periods the sigma of ``ours`` is lower than each model's."""
+    shown, won = sigma_table(components, ours), f"{ours} lower at"
+    lines = [f"{'sigma of held-out events':32} {'mean':>6}  {won}"]
+    lines += [f"{row['model']:32} {row['mean']:6.3f}  {row[won]}" for _, row in shown.iterrows()]
     return "\n".join(lines)
 
 
 # --- scores and calibration ------------------------------------------------------------------------------------------
-def score_table(cross: CrossValidation) -> pd.DataFrame:
-    """`shared.scores.score_table` of every model that predicts a sigma, on held-out events, component by component."""
-    records, parts = cross.records, []
-    component = records.table["component"].to_numpy()
-    for model in cross.models():
-        spectra = cross.predictions["event", model]
+def score_table(
+    predictions: Mapping[str, Prediction], ln_sa: np.ndarray, table: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
+    """`shared.scores.score_table` of every model that predicts a sigma, component by component.
+
+    ``predictions`` by model and the observed ``ln_sa`` (N, P) are of the N rows of ``table``.
+    """
+    parts, component = [], table["component"].to_numpy()
+    for model, prediction in predictions.items():
         for name in np.unique(component):
             rows = component == name
-            if not np.isfinite(spectra.sigma[rows]).any():
+            if not np.isfinite(prediction.sigma[rows]).any():
                 continue
             part = scores.score_table(
-                cross.residual("event", model)[rows],
-                spectra.tau[rows],
-                spectra.phi[rows],
-                records.table["event_id"].to_numpy()[rows],
-                records.columns,
-                observed=records.ln_sa[rows],
+                (ln_sa - prediction.ln_median)[rows],
+                prediction.tau[rows],
+                prediction.phi[rows],
+                table["event_id"].to_numpy()[rows],
+                columns,
+                observed=ln_sa[rows],
             )
             part.insert(0, "component", name)
             part.insert(1, "model", model)
@@ -159,18 +171,18 @@ def score_table(cross: CrossValidation) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def calibration_table(cross: CrossValidation, models: tuple[str, ...] = WITH_INTERVALS) -> pd.DataFrame:
-    """Shares of the held-out values inside the 68 and 95 % intervals of ``models``, by magnitude and period.
+def calibration_table(
+    predictions: Mapping[str, Prediction], ln_sa: np.ndarray, table: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Shares of the observed ``ln_sa`` (N, P) inside the 68 and 95 % intervals of models, by magnitude and period.
 
     One row per component, model, ``magnitude`` ("all", "below 4.5" and so on) and period; ``n`` values, ``n_events``,
     ``coverage_68``, ``coverage_95``.
     """
-    records, parts = cross.records, []
-    table, periods = records.table, periods_of(records.columns)
+    parts, periods = [], periods_of(columns)
     component, event = table["component"].to_numpy(), table["event_id"].to_numpy()
-    for model in [model for model in cross.models() if model in models]:
-        residual = cross.residual("event", model)
-        pit = scores.pit_normal(residual, cross.predictions["event", model].sigma)
+    for model, prediction in predictions.items():
+        pit = scores.pit_normal(ln_sa - prediction.ln_median, prediction.sigma)
         for name in np.unique(component):
             for label, inside in magnitude_bins(table["mag"].to_numpy(float)).items():
                 rows = inside & (component == name)
@@ -179,7 +191,7 @@ def calibration_table(cross: CrossValidation, models: tuple[str, ...] = WITH_INT
                     continue
                 found = scores.coverage(pit[rows], COVERAGE)
                 part = {"component": name, "model": model, "magnitude": label}
-                part |= {"column": records.columns, "period": periods, "n": seen.sum(axis=0)}
+                part |= {"column": columns, "period": periods, "n": seen.sum(axis=0)}
                 part["n_events"] = [len(np.unique(event[rows][each])) for each in seen.T]
                 part |= {f"coverage_{100 * level:g}": share for level, share in zip(COVERAGE, found, strict=True)}
                 parts.append(pd.DataFrame(part))

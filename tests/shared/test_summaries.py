@@ -1,13 +1,11 @@
 """Statistics of residuals by hand, and the headline of a table."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from bliqnet.data import Records, records_of
-from bliqnet.evaluation import (
+from shared import flatfile, reference_gmm, synthetic
+from shared.summaries import (
     headline,
     headline_table,
     headlines,
@@ -16,26 +14,18 @@ from bliqnet.evaluation import (
     summary_line,
     summary_table,
 )
-from bliqnet.figures import observed_predicted
-from shared import reference_gmm, synthetic
-from shared.reference_gmm import Prediction
 
-COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
+COLUMNS = ["PGA", "SA(0.200)", "SA(1.000)"]
 
 
-@pytest.fixture(scope="module")
-def records() -> Records:
-    return records_of(synthetic.as_flatfile(synthetic.make_flatfile(4, n_events=30, n_rows=600, columns=COLUMNS)))
-
-
-def test_statistics_by_hand(records):
-    part = records.rows(np.arange(6))
-    part = dataclasses.replace(part, event=np.array([0, 0, 0, 0, 1, 1]), ln_sa=np.zeros((6, 3), np.float32))
-    part.ln_sa[:, 0] = [0, 1, 2, 3, 4, 5]
-    part.ln_sa[0, 1] = np.nan
+def test_statistics_by_hand():
+    event, ln_sa = np.array(["a", "a", "a", "a", "b", "b"]), np.zeros((6, 3))
+    ln_sa[:, 0] = [0, 1, 2, 3, 4, 5]
+    ln_sa[0, 1] = np.nan
     residual = np.tile(np.array([1.0, 1.0, 1.0, 1.0, 4.0, 6.0])[:, None], 3)
     residual[0, 1] = np.nan
-    table = residual_statistics(residual, part, np.full(6, True), reference=2.0 * residual, sigma=np.full((6, 3), 2.0))
+    sigma = np.full((6, 3), 2.0)
+    table = residual_statistics(residual, ln_sa, event, COLUMNS, reference=2.0 * residual, sigma=sigma)
     assert list(table["n"]) == [6, 5, 6]
     np.testing.assert_allclose(table["ratio_to_bssa14"], 0.5, rtol=1e-12)
     np.testing.assert_allclose(table["bias"], [14 / 6, 13 / 5, 14 / 6], rtol=1e-12)
@@ -45,11 +35,18 @@ def test_statistics_by_hand(records):
     np.testing.assert_allclose(table["r2"][0], 1.0 - 56.0 / 17.5, rtol=1e-12)
 
 
-def test_bssa14_is_its_own_measure(records):
-    reference = reference_gmm.reference_median(records.table, records.columns)
-    table = summary_table(records, reference)
+def test_bssa14_is_its_own_measure():
+    records = synthetic.make_flatfile(4, n_events=30, n_rows=600, columns=COLUMNS).table
+    ln_sa, reference = flatfile.ln_sa(records, COLUMNS), reference_gmm.reference_median(records, COLUMNS)
+    table = summary_table(records, ln_sa, COLUMNS, reference)
+    assert set(table["component"]) == {"H", "V"}
     np.testing.assert_allclose(table["ratio_to_bssa14"], 1.0, rtol=1e-12)
     np.testing.assert_allclose(table["event_bias"], table["bssa14_event_bias"], rtol=1e-12)
+    rows = records["component"] == "V"
+    residual = (ln_sa - reference.ln_median)[rows]
+    vertical = table[table["component"] == "V"]
+    np.testing.assert_allclose(vertical["bias"], np.nanmean(residual, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(vertical["z_std"], np.nanstd(residual / reference.sigma[rows], axis=0), rtol=1e-9)
     assert "1.000 of BSSA14's" in summary_line(table, "all")
 
 
@@ -79,10 +76,3 @@ def test_headlines_say_which_split_leaks():
     np.testing.assert_allclose(shown["std"], [0.5, 0.6, 0.4], rtol=1e-12)
     assert "random (leaks events)" in results_text(table)
     assert "means over H at 0.2 s" in results_text(table)
-
-
-def test_figure_of_real_records_does_not_call_them_synthetic(records):
-    spectra = Prediction(records.ln_sa.copy(), records.ln_sa, records.ln_sa)
-    for synthetic_data in (True, False):
-        figure = observed_predicted(records, spectra, summary_table(records, spectra), synthetic_data)
-        assert ("SYNTHETIC DATA" in {text.get_text() for text in figure.texts}) == synthetic_data

@@ -1,53 +1,65 @@
 """Residuals of records that training has not seen, summed up by period, for every model on the very same rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from bliqnet.data import Records
-from shared import flatfile, reference_gmm
+from shared import reference_gmm
+from shared.flatfile import periods_of
 from shared.reference_gmm import Prediction
 
 HEADLINE_PERIODS = (0.02, 0.05, 0.1, 0.2, 0.5)  # s; complete in the real records that the README's figures are of
 SPLITS = {"event": "event-grouped", "random": "random (leaks events)"}
 
 
-def summary_table(records: Records, spectra: Prediction) -> pd.DataFrame:
-    """One row per component and period with :func:`residual_statistics` of predictions, beside BSSA14's."""
-    return statistics_by_component(
-        records, spectra, reference_gmm.reference_median(records.table, records.columns).ln_median
-    )
+def summary_table(
+    table: pd.DataFrame, ln_sa: np.ndarray, columns: Sequence[str], prediction: Prediction
+) -> pd.DataFrame:
+    """`statistics_by_component` of the ``prediction`` of ``table``, whose observed spectra are ``ln_sa`` (N, P)."""
+    reference = reference_gmm.reference_median(table, columns).ln_median
+    return statistics_by_component(table, ln_sa, columns, prediction, reference)
 
 
-def statistics_by_component(records: Records, spectra: Prediction, reference: np.ndarray) -> pd.DataFrame:
-    """`residual_statistics` of each component by itself; ``reference`` (N, P) are BSSA14's ln medians."""
-    ours, theirs = records.ln_sa - spectra.ln_median, records.ln_sa - reference
-    components, parts = records.table["component"].to_numpy(), []
+def statistics_by_component(
+    table: pd.DataFrame, ln_sa: np.ndarray, columns: Sequence[str], prediction: Prediction, reference: np.ndarray
+) -> pd.DataFrame:
+    """One row per component and period: `residual_statistics`; ``reference`` (N, P) are BSSA14's ln medians."""
+    ours, theirs = ln_sa - prediction.ln_median, ln_sa - reference
+    components, event, parts = table["component"].to_numpy(), table["event_id"].to_numpy(), []
     for component in np.unique(components):
         rows = components == component
-        part = residual_statistics(ours[rows], records, rows, reference=theirs[rows], sigma=spectra.sigma[rows])
+        part = residual_statistics(
+            ours[rows], ln_sa[rows], event[rows], columns, reference=theirs[rows], sigma=prediction.sigma[rows]
+        )
         part.insert(0, "component", component)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
 def residual_statistics(
-    residual: np.ndarray, records: Records, rows: np.ndarray, *, reference: np.ndarray, sigma: np.ndarray
+    residual: np.ndarray,
+    ln_sa: np.ndarray,
+    event: np.ndarray,
+    columns: Sequence[str],
+    *,
+    reference: np.ndarray,
+    sigma: np.ndarray,
 ) -> pd.DataFrame:
-    """Per period, of ``residual`` (N, P), NaN where missing, at ``rows`` of ``records``.
+    """Per period, of ``residual`` (N, P), NaN where missing, with the observed ``ln_sa`` (N, P) and ``event`` (N,).
 
     ``n``; ``bias``, the mean; ``event_bias``, the mean of the events' means; ``std``, the standard deviation; ``r2`` of
     ln Sa; ``z_std``, the standard deviation of residual / ``sigma`` (N, P), 1 where the predicted spread is right;
     ``ratio_to_bssa14``, of the standard deviations on the values for which BSSA14 has a residual ``reference`` (N, P)
     too (it ends at 10 s, and its vertical needs rrup), with BSSA14's own ``bssa14_event_bias`` and ``bssa14_std``.
     """
-    event = records.event[rows]
     residual, reference = pd.DataFrame(residual).astype(float), pd.DataFrame(reference).astype(float)
-    observed = pd.DataFrame(records.ln_sa[rows]).astype(float).where(residual.notna())
+    observed = pd.DataFrame(ln_sa).astype(float).where(residual.notna())
     bssa14_std = reference.std(ddof=0)
     return pd.DataFrame(
         {
-            "column": records.columns,
-            "period": flatfile.periods_of(records.columns),
+            "column": columns,
+            "period": periods_of(columns),
             "n": residual.notna().sum(),
             "bias": residual.mean(),
             "event_bias": residual.groupby(event).mean().mean(),
@@ -89,7 +101,7 @@ def means_over(table: pd.DataFrame) -> str:
 
 
 def headlines(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """The headline of every split and model, for ``results.json``; ``table`` is that of ``CrossValidation.table``."""
+    """The headline of every split and model, for ``results.json``, of a table with both columns."""
     return {
         split: {
             model: {
