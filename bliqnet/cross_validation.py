@@ -14,7 +14,7 @@ from bliqnet import baselines, fold_fits
 from bliqnet.baselines import ENSEMBLE
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records
-from bliqnet.fold_fits import FORM, MLP, OURS, START, Fit
+from bliqnet.fold_fits import MLP, OURS, START, Fit
 from bliqnet.site_terms import SiteTerms
 from bliqnet.training import LEAST_FOLDS
 from shared import reference_gmm, splits
@@ -22,6 +22,7 @@ from shared.command import InputError
 from shared.held_out import KNOWN_SITES
 from shared.records import check_periods
 from shared.reference_gmm import Prediction
+from shared.refitted_form import FORM
 from shared.summaries import SPLITS, statistics_by_component
 
 BSSA14 = "BSSA14"

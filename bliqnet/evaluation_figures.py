@@ -11,10 +11,11 @@ from bliqnet.baselines import ENSEMBLE
 from bliqnet.cross_validation import BSSA14, WITH_INTERVALS
 from bliqnet.data import Records
 from bliqnet.figures import period_name
-from bliqnet.fold_fits import FORM, MLP, OURS, START
+from bliqnet.fold_fits import MLP, OURS, START
 from shared.flatfile import periods_of
 from shared.held_out import COVERAGE, KNOWN_SITES, Held, main_component
 from shared.plotting import COLOURS, bin_edges, binned_means, label_axis, mark_synthetic, new_figure, residual_scatter
+from shared.refitted_form import FORM
 
 BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK = COLOURS
 STYLES = {  # colour and line of each model: blue is ours, green classical, reds are learnt, black and sky published

@@ -16,10 +16,11 @@ from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import BSSA14, WITH_INTERVALS, CrossValidation
 from bliqnet.data import Records
 from bliqnet.external import External
-from bliqnet.fold_fits import BATCH_SIZES, FORM, OURS, SECONDS, FormPredictor, Predictor, refitted, train
+from bliqnet.fold_fits import BATCH_SIZES, OURS, SECONDS, Predictor, train
 from bliqnet.inverse_evaluation import InverseEvaluation, reconstruction
 from bliqnet.trained import CHECKPOINT, TrainedModel
 from shared import held_out, reference_gmm, runs, summaries
+from shared.refitted_form import FORM, FormPredictor, refitted
 
 SAMPLE = 1000  # records of which the Jacobian is taken
 
@@ -48,7 +49,7 @@ def whole_models(
     if not path.exists():
         print("training on all records ...", flush=True)
         TrainedModel.of(train(records, config, device), records, provenance).save(path)
-    return TrainedModel.load(path, device), refitted(records)[0]
+    return TrainedModel.load(path, device), refitted(records.table, records.ln_sa, records.columns)[0]
 
 
 def evaluate(

@@ -21,13 +21,12 @@ from bliqnet.data import Records
 from bliqnet.trained import TrainedModel
 from bliqnet.training import Training
 from shared import runs
-from shared.classical_form import ClassicalForm
 from shared.command import InputError
 from shared.held_out import KNOWN_SITES
 from shared.reference_gmm import Prediction
+from shared.refitted_form import FORM, refitted
 
 OURS, START, MLP = "BLiqNet", "classical start", "plain MLP"
-FORM = "classical form, refitted"
 BATCH_SIZES = (1, 16, 128, 1024)  # rows at a time, for which predictions are timed
 SECONDS = 0.1  # for each of them
 
@@ -80,26 +79,6 @@ class Predictor:
     parameters: float = np.nan
 
 
-@dataclasses.dataclass(frozen=True)
-class FormPredictor:
-    """The refitted form of the components with enough records; NaN for rows of the others."""
-
-    form: ClassicalForm
-
-    def predict(self, table: pd.DataFrame) -> Prediction:
-        """Median, tau and phi (N, P)."""
-        known = table["component"].isin(list(self.form.components)).to_numpy()
-        found = Prediction.empty((len(table), len(self.form.columns)))
-        if known.any():
-            found.store(known, self.form.predict(table[known].reset_index(drop=True)))
-        return found
-
-    @property
-    def parameters(self) -> int:
-        """Coefficients, and the hinge and depth of each component."""
-        return sum(one.coefficients.size + 2 for one in self.form.components.values())
-
-
 # --- the fits --------------------------------------------------------------------------------------------------------
 def train(rows: Records, config: EvaluateConfig, device: torch.device, plain: bool = False) -> Training:
     """A training on ``rows`` that has ended."""
@@ -140,22 +119,9 @@ def fit_mlp(rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device:
 def fit_form(rows: Records, unseen: pd.DataFrame, config: EvaluateConfig, device: torch.device, timed: bool) -> Fit:
     """The classical form refitted; a component that it cannot be fitted to is left out with a note."""
     begun = time.perf_counter()
-    model, notes = refitted(rows)
+    model, notes = refitted(rows.table, rows.ln_sa, rows.columns)
     seconds = {FORM: time.perf_counter() - begun}
     return _fit({FORM: model.predict(unseen)}, {FORM: model}, seconds, unseen, timed, notes)
-
-
-def refitted(rows: Records) -> tuple[FormPredictor, list[str]]:
-    """The form fitted to each component that has enough records, and why others were left out."""
-    component, forms, notes = rows.table["component"].to_numpy(), {}, []
-    for name in np.unique(component):
-        part = np.flatnonzero(component == name)
-        table = rows.table.iloc[part].reset_index(drop=True)
-        try:
-            forms |= ClassicalForm.fit(table, rows.ln_sa[part], rows.columns).components
-        except InputError as error:
-            notes.append(f"{FORM}: {error}")
-    return FormPredictor(ClassicalForm(rows.columns, forms)), notes
 
 
 def fit_baseline(

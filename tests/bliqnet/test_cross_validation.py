@@ -13,10 +13,11 @@ from bliqnet.baselines import ENSEMBLE
 from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import BSSA14, CrossValidation, cross_validate, plan
 from bliqnet.data import Records, records_of
-from bliqnet.fold_fits import FORM, MLP, OURS, START
+from bliqnet.fold_fits import MLP, OURS, START
 from shared import reference_gmm, synthetic
 from shared.command import InputError
 from shared.held_out import KNOWN_SITES
+from shared.refitted_form import FORM
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 CONFIG = EvaluateConfig(members=2, epochs=2, hidden=8, head=8, folds=3)

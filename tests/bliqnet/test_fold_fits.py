@@ -8,12 +8,12 @@ import torch
 from bliqnet import baselines, fold_fits
 from bliqnet.config import EvaluateConfig
 from bliqnet.data import Records, records_of
-from bliqnet.fold_fits import FORM, MLP, OURS, START, Fit, refitted
+from bliqnet.fold_fits import MLP, OURS, START, Fit
 from shared import synthetic
-from shared.classical_form import ClassicalForm
 from shared.command import InputError
 from shared.held_out import KNOWN_SITES
 from shared.reference_gmm import Prediction
+from shared.refitted_form import FORM
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 TINY = EvaluateConfig(members=2, epochs=1, hidden=4, head=4)
@@ -77,18 +77,3 @@ def test_what_each_fit_predicts_and_costs(records, monkeypatch):
         for model, spectra in fit.predictions.items():
             assert np.isfinite(spectra.ln_median).all()
             assert np.isfinite(spectra.sigma).all() == (model != "RF")
-
-
-def test_a_component_with_too_few_records_is_left_out_of_the_form(records):
-    component = records.table["component"].to_numpy()
-    vertical = np.flatnonzero(component == "V")[:20]
-    rows = records.rows(np.sort(np.concatenate([np.flatnonzero(component == "H"), vertical])))
-    model, notes = refitted(rows)
-    assert len(notes) == 1
-    assert "component V: 20 records" in notes[0]
-    found = model.predict(records.table)
-    assert np.isfinite(found.ln_median[component == "H"]).all()
-    assert np.isnan(found.ln_median[component == "V"]).all()
-    horizontal = records.table[component == "H"].reset_index(drop=True)
-    alone = ClassicalForm.fit(horizontal, records.ln_sa[component == "H"], records.columns)
-    np.testing.assert_allclose(found.ln_median[component == "H"], alone.predict(horizontal).ln_median, rtol=1e-9)
