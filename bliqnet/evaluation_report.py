@@ -3,12 +3,9 @@
 A section more is one more `Section` in the list that goes to `write`.
 """
 
-import dataclasses
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from bliqnet import (
     efficiency,
@@ -22,37 +19,17 @@ from bliqnet import interpretation_figures as drawings
 from bliqnet.cross_validation import WITH_INTERVALS
 from bliqnet.evaluation_results import SAMPLE, Evaluation, physics_headline, sample
 from bliqnet.fold_fits import OURS
-from shared import held_out, residual_figures, runs, summaries
+from shared import held_out, report_sections, residual_figures, runs, summaries
 from shared.held_out import KNOWN_SITES
 from shared.plotting import mark_synthetic
-from shared.report import Best, Report
+from shared.report import Best
+from shared.report_sections import Section, ShownTable
 from shared.summaries import SPLITS
 
 FEW = "periods with less than a third of the records of the fullest are in the tables only"
 TIMES = np.linspace(0.0, 1.0, 21)
 
 
-@dataclasses.dataclass(frozen=True)
-class ShownTable:
-    """A table of the report, its caption, and in which columns the best value is marked."""
-
-    table: pd.DataFrame
-    caption: str
-    best: dict[str, Best] = dataclasses.field(default_factory=dict)
-    within: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A section of the report; ``figures`` by the name of their file, each with its caption."""
-
-    heading: str
-    paragraphs: list[str]
-    tables: list[ShownTable] = dataclasses.field(default_factory=list)
-    figures: dict[str, tuple[Figure, str]] = dataclasses.field(default_factory=dict)
-
-
-# --- sections --------------------------------------------------------------------------------------------------------
 def sections(found: Evaluation) -> list[Section]:
     """The sections of the report, in order."""
     made = [_headline, _residuals, _calibrated, _scored, _inverse, _external, _efficiency, _interpretation, _physics]
@@ -320,29 +297,7 @@ def _physics(found: Evaluation) -> list[Section]:
     return [Section("Is the scaling physical?", [text, f"Over all periods, {said}."], tables, figures)]
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
 def write(run: runs.Run, found: Evaluation, parts: list[Section], provenance: dict[str, Any]) -> None:
     """Tables, figures and ``report.html`` into the run folder."""
-    for name, table in found.tables.items():
-        runs.write_table(run.path / f"{name}.csv", table)
-    about = {name: provenance[name] for name in ("command", "time_utc", "git_commit", "git_dirty", "python", "device")}
-    data = [provenance["data"], *provenance.get("external", [])]
-    about["data"] = "; ".join(", ".join(each["paths"]) or each["format"] for each in data)
-    about["SHA-256"] = "; ".join(digest for each in data for digest in each["sha256"])
-    report = Report(
-        "BLiqNet: evaluation",
-        "Ground-motion model on held-out earthquakes",
-        provenance=about,
-        synthetic=found.synthetic,
-    )
-    for part in parts:
-        report.section(part.heading)
-        for text in part.paragraphs:
-            report.paragraph(text)
-        for each in part.tables:
-            report.table(each.table, each.caption, best=each.best, within=each.within or None)
-        for name, (figure, caption) in part.figures.items():
-            path = run.figures / f"{name}.png"
-            runs.write_figure(path, figure, dpi=130)
-            report.figure(path.read_bytes(), caption)
-    runs.write_text(run.path / "report.html", report.html())
+    title, subtitle = "BLiqNet: evaluation", "Ground-motion model on held-out earthquakes"
+    report_sections.write(run, title, subtitle, parts, found.tables, provenance, found.synthetic)

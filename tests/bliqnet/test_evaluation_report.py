@@ -13,13 +13,14 @@ from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import cross_validate, plan
 from bliqnet.data import records_of
 from bliqnet.evaluation_figures import STYLES, well_recorded
-from bliqnet.evaluation_report import Section, ShownTable, sections, write
+from bliqnet.evaluation_report import sections, write
 from bliqnet.evaluation_results import Evaluation, evaluate, physics_headline, results, whole_models
 from bliqnet.external import read_externals
 from bliqnet.inverse_evaluation import cross_validate_inverse
 from bliqnet.trained import CHECKPOINT
 from shared import flatfile, runs, synthetic
 from shared.plotting import new_figure
+from shared.report_sections import Section, ShownTable
 
 COLUMNS = ("PGA", "SA(0.200)", "SA(1.000)")
 CONFIG = EvaluateConfig(members=2, epochs=1, hidden=4, head=4, folds=2, baselines=False)
