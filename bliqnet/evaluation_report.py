@@ -22,6 +22,7 @@ from bliqnet.fold_fits import OURS
 from shared import held_out, report_sections, residual_figures, runs, summaries
 from shared.held_out import KNOWN_SITES
 from shared.plotting import mark_synthetic
+from shared.predictions import outside
 from shared.report import Best
 from shared.report_sections import Section, ShownTable
 from shared.summaries import SPLITS
@@ -167,11 +168,12 @@ def _external(found: Evaluation) -> list[Section]:
         shown = rows[rows["component"] == held_out.main_component(rows)]
         shown = shown[shown["period"].isin(held_out.sigma_periods(shown["period"].unique()))]
         counts = each.table
+        unseen = outside(counts, found.model.ranges, found.model.components)
         text = [
             f"{len(counts):,} rows of {counts['event_id'].nunique():,} events at {counts['station_id'].nunique():,} "
             f"stations, M {counts['mag'].min():g} to {counts['mag'].max():g}. Nothing was trained on this file; "
             "BLiqNet and the refitted form have learnt from all the records above.",
-            *[f"Note: {note}." for note in [*each.notes, *found.model.outside(each.table)]],
+            *[f"Note: {note}." for note in [*each.notes, *unseen]],
         ]
         caption = (
             "rms: root mean square of residuals, before and after a constant correction of each period. The correction "

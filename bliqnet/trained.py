@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -16,14 +15,12 @@ from bliqnet.site_terms import SiteTerms
 from bliqnet.training import Training
 from shared import runs
 from shared.command import InputError
-from shared.flatfile import CANONICAL, UNKNOWN_STATION
+from shared.predictions import ranges_of
 from shared.reference_gmm import Prediction
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT = "best_liquid_model.pth"
 KIND = "bliqnet model"
-IDENTIFYING = ("record_id", "event_id", "station_id", "mag", "rjb", "vs30", "component")  # kept in predictions
-RANGED = ("mag", "rjb", "hypo_depth", "vs30")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +50,7 @@ class TrainedModel:
             site_terms=SiteTerms.of(records, residual.cpu().numpy()),
             columns=records.columns,
             style_mix=records.style_mix,
-            ranges={name: (float(table[name].min()), float(table[name].max())) for name in RANGED},
+            ranges=ranges_of(table),
             components=sorted(table["component"].unique()),
             provenance=provenance,
         )
@@ -89,18 +86,6 @@ class TrainedModel:
     def _predict_batch(self, inputs: torch.Tensor) -> torch.Tensor:
         tau, phi = self.aleatory(inputs[:, 0])
         return torch.stack([self.network(inputs).mean(dim=0), tau[0], phi[0]])  # (3, B, P)
-
-    def outside(self, table: pd.DataFrame) -> list[str]:
-        """One line for every input with values beyond those of training: how many rows, and the range."""
-        lines = []
-        for name, (low, high) in self.ranges.items():
-            count = int(((table[name] < low) | (table[name] > high)).sum())
-            if count:
-                lines.append(f"{count} of {len(table)} rows have {name} outside the training range {low:g} to {high:g}")
-        unseen = ~table["component"].isin(self.components)
-        if unseen.any():
-            lines.append(f"{int(unseen.sum())} of {len(table)} rows have a component that training had none of")
-        return lines
 
     def save(self, path: Path) -> None:
         """Write the model, whole or not at all."""
@@ -149,12 +134,3 @@ class TrainedModel:
             reason = str(error).splitlines()[0][:80]
             raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None
         return cls(network=network.to(device).eval(), aleatory=aleatory.to(device), site_terms=site_terms, **rest)
-
-
-def prediction_table(scenarios: pd.DataFrame, model: TrainedModel, spectra: Prediction) -> pd.DataFrame:
-    """Rows and identifiers of ``scenarios`` with a median (g) and a ``sigma_`` (ln units) column for every period."""
-    identifiers = [name for name in scenarios.columns if name not in CANONICAL or name in IDENTIFYING]
-    given = [name for name in identifiers if not scenarios[name].isin([np.nan, "", UNKNOWN_STATION]).all()]
-    medians = pd.DataFrame(np.exp(spectra.ln_median), columns=model.columns)
-    sigmas = pd.DataFrame(spectra.sigma, columns=[f"sigma_{column}" for column in model.columns])
-    return pd.concat([scenarios[given].reset_index(drop=True), medians, sigmas], axis=1)

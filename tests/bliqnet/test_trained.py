@@ -1,4 +1,4 @@
-"""The trained model as a file: there and back to the last bit, hostile or damaged files, warnings, and its tables."""
+"""The trained model as a file: there and back to the last bit, hostile or damaged files."""
 
 import dataclasses
 import os
@@ -12,11 +12,10 @@ import torch
 
 from bliqnet.config import Recipe
 from bliqnet.data import INPUTS, Records, derive_inputs, records_of
-from bliqnet.trained import CHECKPOINT, KIND, TrainedModel, prediction_table
+from bliqnet.trained import CHECKPOINT, KIND, TrainedModel
 from bliqnet.training import Training
 from shared import synthetic
 from shared.command import InputError
-from shared.flatfile import read_scenarios
 from shared.reference_gmm import Prediction
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
@@ -190,66 +189,12 @@ def test_lists_that_do_not_fit_the_network_are_refused(path, damage):
     assert "damaged" in refusal(path)
 
 
-# --- warnings --------------------------------------------------------------------------------------------------------
-def test_rows_outside_the_training_range_are_counted(model, records):
-    assert model.outside(records.table) == []
-    (low, high), (_, stiff) = model.ranges["mag"], model.ranges["vs30"]
-    mag, vs30 = [low - 0.1, low, high, high + 1.0, 9.9], [stiff + 1.0, stiff, stiff, stiff, stiff + 1.0]
-    table = records.table.iloc[:5].assign(mag=mag, vs30=vs30)
-    lines = model.outside(table)
-    assert len(lines) == 2
-    assert lines[0] == f"3 of 5 rows have mag outside the training range {low:g} to {high:g}"
-    assert lines[1].startswith("2 of 5 rows have vs30 outside")
-
-
-def test_a_component_that_training_had_none_of_is_told(model, records):
-    horizontal = dataclasses.replace(model, components=["H"])
-    count = int((records.table["component"] == "V").sum())
-    assert horizontal.outside(records.table) == [
-        f"{count} of {len(records)} rows have a component that training had none of"
-    ]
-
-
-# --- the table of predictions ----------------------------------------------------------------------------------------
-def test_prediction_table_has_identifiers_medians_and_sigmas_in_order(model, tmp_path):
-    scenarios = tmp_path / "scenarios.csv"
-    scenarios.write_text(
-        "site name,mag,rake,hypo_depth,rjb,vs30,component\nBağcılar,6.5,0,10,30,400,H\nRidgecrest,7.1,90,8,0,760,V\n",
-        encoding="utf-8",
-    )
-    rows = read_scenarios(scenarios)
-    spectra = model.predict(rows)
-    table = prediction_table(rows, model, spectra)
-    spectral = [*COLUMNS, *(f"sigma_{column}" for column in COLUMNS)]
-    assert table.columns[-len(spectral) :].tolist() == spectral
-    identifiers = table.columns[: -len(spectral)].tolist()
-    assert {"mag", "rjb", "vs30", "component", "site name"} <= set(identifiers)
-    assert not {"rake", "hypo_lat", "longest_period"} & set(identifiers)
-    assert table["site name"].tolist() == ["Bağcılar", "Ridgecrest"]
-    assert table["mag"].tolist() == [6.5, 7.1]
-    np.testing.assert_allclose(np.log(table[COLUMNS]), spectra.ln_median, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(table[spectral[len(COLUMNS) :]], np.hypot(spectra.tau, spectra.phi), rtol=1e-6)
-
-
-def test_prediction_table_keeps_the_rows_and_leaves_empty_columns_out(model, records):
-    rows = records.table.iloc[[7, 3]].assign(station_id=["", "A"], event_id="", record_id=np.nan)
-    table = prediction_table(rows, model, model.predict(rows))
-    assert table.index.tolist() == [0, 1]
-    assert table["mag"].tolist() == rows["mag"].tolist()
-    assert "event_id" not in table
-    assert "record_id" not in table
-    assert table["station_id"].tolist() == ["", "A"]
-    assert table[COLUMNS].notna().all(axis=None)
-
-
-def test_prediction_of_a_table_without_rows(model, records):
-    nothing = records.table.iloc[:0]
-    spectra = model.predict(nothing)
-    assert spectra.ln_median.shape == spectra.sigma.shape == (0, len(COLUMNS))
-    assert len(prediction_table(nothing, model, spectra)) == 0
-
-
 # --- tables that lack something --------------------------------------------------------------------------------------
+def test_prediction_of_a_table_without_rows(model, records):
+    spectra = model.predict(records.table.iloc[:0])
+    assert spectra.ln_median.shape == spectra.sigma.shape == (0, len(COLUMNS))
+
+
 def test_a_model_of_records_at_unknown_stations(records):
     """The authors' table of 31 columns names no station."""
     nowhere = dataclasses.replace(records, table=records.table.assign(station_id="unknown"))
