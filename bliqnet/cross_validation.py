@@ -26,7 +26,7 @@ from shared.refitted_form import FORM
 from shared.summaries import SPLITS, statistics_by_component
 
 BSSA14 = "BSSA14"
-WITH_INTERVALS = (OURS, BSSA14, FORM)  # the models that are compared most closely
+WITH_INTERVALS = (OURS, FORM, BSSA14)  # the models that are compared most closely
 FITS = "fits"  # below the run folder
 Folds = list[tuple[np.ndarray, np.ndarray]]  # positions of training and of test rows
 

@@ -1,217 +1,27 @@
-"""Figures of the evaluation: all models side by side on held-out events; they neither show nor save."""
-
-from collections.abc import Mapping
+"""The look of BLiqNet and of the models beside it, and the figure of external records."""
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bliqnet.baselines import ENSEMBLE
-from bliqnet.cross_validation import BSSA14, WITH_INTERVALS
-from bliqnet.data import Records
-from bliqnet.figures import period_name
 from bliqnet.fold_fits import MLP, OURS, START
-from shared.flatfile import periods_of
-from shared.held_out import COVERAGE, KNOWN_SITES, Held, main_component
-from shared.plotting import COLOURS, bin_edges, binned_means, label_axis, mark_synthetic, new_figure, residual_scatter
-from shared.refitted_form import FORM
+from shared.evaluation_figures import GREEN, ORANGE, PGA_AT, PGA_NOTE, PINK, RED, Look, legend_below
+from shared.held_out import main_component
+from shared.plotting import label_axis, mark_synthetic, new_figure
 
-BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK = COLOURS
-STYLES = {  # colour and line of each model: blue is ours, green classical, reds are learnt, black and sky published
-    OURS: (BLUE, "-"),
-    OURS + KNOWN_SITES: (BLUE, ":"),
-    FORM: (GREEN, "-"),
-    START: (GREEN, "--"),
-    MLP: (RED, "-"),
-    "ANN": (RED, "--"),
-    "KRR": (ORANGE, "-"),
-    "RF": (ORANGE, "--"),
-    "SVR": (PINK, "-"),
-    ENSEMBLE: (PINK, "--"),
-    BSSA14: (BLACK, "-"),
-    "ASK14": (BLACK, "--"),
-    "CB14": (SKY, "-"),
-    "CY14": (SKY, "--"),
-    BSSA14 + KNOWN_SITES: (BLACK, ":"),
-}
-PGA_AT = 0.005  # s; PGA at the left edge of a logarithmic axis
-TERMS = (("event", "mag"), ("event", "hypo_depth"), ("site", "vs30"), ("record", "rjb"))
-PGA_NOTE = "PGA is drawn at 0.005 s"
-
-
-def style(model: str) -> dict:
-    """Colour, line and width for `Axes.plot`."""
-    colour, line = STYLES.get(model, ("0.5", "-."))
-    width = 2.4 if model == OURS else 1.2
-    return {"color": colour, "linestyle": line, "linewidth": width, "zorder": 4 if model == OURS else 2}
-
-
-def well_recorded(table: pd.DataFrame, count: str) -> pd.DataFrame:
-    """The rows of periods with at least a third of the records (column ``count``) of the fullest of their component."""
-    return table[table[count] >= table.groupby("component")[count].transform("max") / 3.0]
-
-
-def _legend(figure: Figure, axis: Axes, columns: int = 5) -> None:
-    figure.legend(
-        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False
-    )
-
-
-def sigma_against_period(components: pd.DataFrame, synthetic: bool) -> Figure:
-    """sigma, tau and phi of every model's out-of-fold residuals against the period; a row for each component."""
-    components = well_recorded(components, "n_records")
-    names = sorted(components["component"].unique())
-    figure, axes = new_figure(len(names), 3, size=(4.2, 3.7))
-    for line, name in zip(axes, names, strict=True):
-        rows = components[components["component"] == name]
-        for model, part in rows.groupby("model", sort=False):
-            for axis, quantity in zip(line, ("sigma", "tau", "phi"), strict=True):
-                axis.plot(np.maximum(part["period"], PGA_AT), part[quantity], **style(model), label=model)
-        for axis, label in zip(
-            line, ("sigma = sqrt(tau² + phi²)", "tau, between events", "phi, within events"), strict=True
-        ):
-            axis.set_ylabel(f"{label} (ln)")
-            label_axis(axis, "period")
-        line[0].set_title(f"component {name}; {PGA_NOTE}", fontsize=8, loc="left")
-    _legend(figure, axes[0, 0])
-    return mark_synthetic(figure, synthetic)
-
-
-def components_beside(components: pd.DataFrame, synthetic: bool) -> Figure:
-    """Bias, tau, phi_s2s and phi_ss of BLiqNet, BSSA14 and the refitted form, with bands of their 95 % intervals."""
-    components = well_recorded(components, "n_records")
-    rows = components[components["component"] == main_component(components)]
-    figure, axes = new_figure(2, 2, size=(5.0, 3.2))
-    labels = ("bias, ln(observed) − ln(predicted)", "tau, between events", "phi_s2s, between sites")
-    labels += ("phi_ss, single station",)
-    for axis, name, label in zip(axes.flat, ("bias", "tau", "phi_s2s", "phi_ss"), labels, strict=True):
-        for model, part in rows[rows["model"].isin(WITH_INTERVALS)].groupby("model", sort=False):
-            x = np.maximum(part["period"].to_numpy(float), PGA_AT)
-            axis.plot(x, part[name], **style(model), label=model, marker=".", markersize=4)
-            low, high = (part[f"{name}_{end}"].to_numpy(float) for end in ("low", "high"))
-            axis.fill_between(x, low, high, color=STYLES[model][0], alpha=0.13, linewidth=0)
-        axis.set_ylabel(f"{label} (ln)" if name != "bias" else label)
-        label_axis(axis, "period")
-    axes[0, 0].axhline(0.0, color="0.4", linewidth=0.8)
-    axes[0, 0].set_title(f"{PGA_NOTE}; bands: 95 % intervals", fontsize=8, loc="left")
-    _legend(figure, axes[0, 0])
-    return mark_synthetic(figure, synthetic)
-
-
-def terms_against(held: Mapping[tuple[str, str], Held], component: str, columns: list[str], synthetic: bool) -> Figure:
-    """Event terms against magnitude and depth, site terms against Vs30, record terms against distance.
-
-    At three periods; means in bins with standard errors of BLiqNet, BSSA14 and the refitted form, and BLiqNet's terms
-    as dots.
-    """
-    periods = periods_of(columns)
-    shown = sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in (0.0, 0.2, 1.0)})
-    figure, axes = new_figure(len(shown), len(TERMS), size=(3.5, 2.6))
-    models = [model for model in (OURS, FORM, BSSA14) if (component, model) in held]
-    terms = {model: held[component, model].terms() for model in models}
-    for line, p in zip(axes, shown, strict=True):
-        for axis, (which, quantity) in zip(line, TERMS, strict=True):
-            limit = 0.2
-            axis.axhline(0.0, color="0.4", linewidth=0.8)
-            for model in reversed(models):
-                about, values = terms[model][which]
-                x, y = about[quantity].to_numpy(float), values[:, p]
-                known = np.isfinite(x + y)
-                if not known.any():
-                    continue
-                x, y = (np.maximum(x[known], 1.0) if quantity == "rjb" else x[known]), y[known]
-                if model == OURS:
-                    axis.plot(x, y, ".", color="0.75", markersize=2, rasterized=True)
-                    limit = max(limit, 1.1 * float(np.quantile(np.abs(y), 0.99)))
-                binned_means(axis, x, y, bin_edges(x, 10, quantity), color=STYLES[model][0], label=model, linewidth=1.2)
-            axis.set_ylim(-limit, limit)
-            axis.set_ylabel(f"{which} term (ln)")
-            label_axis(axis, quantity)
-        line[0].set_title(period_name(columns[p], periods[p]), loc="left")
-    _legend(figure, axes[0, 0])
-    return mark_synthetic(figure, synthetic)
-
-
-def calibration(table: pd.DataFrame, synthetic: bool) -> Figure:
-    """Coverage of the 68 and 95 % intervals of `held_out.calibration_table` against the period.
-
-    Left: BLiqNet beside BSSA14 and the refitted form; right: BLiqNet in bins of magnitude. Grey: within 3 points.
-    """
-    rows = table[(table["component"] == main_component(table)) & (table["n"] > 0)]
-    full = well_recorded(rows[rows["magnitude"] == "all"], "n")["period"]
-    rows = rows[rows["period"].isin(full)]
-    figure, axes = new_figure(1, 2, size=(5.2, 3.8), sharey=True)
-    for axis in axes[0]:
-        for level in COVERAGE:
-            axis.axhspan(100 * level - 3, 100 * level + 3, color="0.9", zorder=0)
-            axis.axhline(100 * level, color="0.5", linewidth=0.8)
-    for model, part in rows[rows["magnitude"] == "all"].groupby("model", sort=False):
-        _coverage_lines(axes[0, 0], part, {**style(model), "label": model})
-    ours = rows[(rows["model"] == OURS) & (rows["magnitude"] != "all")]
-    for colour, (label, part) in zip((SKY, BLUE, RED), ours.groupby("magnitude", sort=False), strict=False):
-        named = f"M {label}: {part['n_events'].max()} events"
-        _coverage_lines(axes[0, 1], part, {"color": colour, "linewidth": 1.4, "label": named})
-    for axis, title in zip(axes[0], ("all magnitudes", f"{OURS}, by magnitude"), strict=True):
-        axis.set_title(f"{title}; {PGA_NOTE}", fontsize=8, loc="left")
-        axis.set_ylabel("held-out values inside the interval (%)")
-        label_axis(axis, "period")
-        axis.legend(frameon=False, fontsize=8, loc="lower left")
-    axes[0, 0].set_ylim(40, 102)
-    return mark_synthetic(figure, synthetic)
-
-
-def _coverage_lines(axis: Axes, part: pd.DataFrame, options: dict) -> None:
-    for level in COVERAGE:
-        y = 100.0 * part[f"coverage_{100 * level:g}"]
-        axis.plot(np.maximum(part["period"], PGA_AT), y, marker=".", **options)
-        options = {**options, "label": None}
-
-
-def spread_against_period(table: pd.DataFrame, synthetic: bool) -> Figure:
-    """Bias, standard deviation and R² against the period, a line a model; a row of axes for each component.
-
-    ``table`` is that of ``CrossValidation.table``; the networks on the random split, which leaks, are drawn grey.
-    """
-    table = well_recorded(table, "n")
-    quantities = (("event_bias", "mean of event means (ln)"), ("std", "standard deviation (ln)"), ("r2", "R² of ln Sa"))
-    names = sorted(table["component"].unique())
-    figure, axes = new_figure(len(names), 3, size=(4.2, 3.7))
-    for line, component in zip(axes, names, strict=True):
-        rows = table[table["component"] == component]
-        for (split, model), part in rows.groupby(["split", "model"], sort=False):
-            if split == "random" and model not in (OURS, MLP):
-                continue
-            label = model if split == "event" else f"{model} (random split, leaks events)"
-            drawn = style(model) if split == "event" else {"color": "0.6", "linestyle": "-" if model == OURS else "--"}
-            for axis, (name, _) in zip(line, quantities, strict=True):
-                axis.plot(np.maximum(part["period"], PGA_AT), part[name], **drawn, label=label)
-        for axis, (_, label) in zip(line, quantities, strict=True):
-            axis.set_ylabel(label)
-            label_axis(axis, "period")
-        line[0].axhline(0.0, color="0.4", linewidth=0.8)
-        line[0].set_title(f"component {component}; {PGA_NOTE}", fontsize=8, loc="left")
-    _legend(figure, axes[0, 0])
-    return mark_synthetic(figure, synthetic)
-
-
-def residuals_against(records: Records, residual: np.ndarray, model: str, synthetic: bool) -> Figure:
-    """Residuals (N, P) of one model against magnitude, distance, Vs30 and depth, at three periods.
-
-    Dots are records; lines join their means in bins, with standard errors.
-    """
-    periods = periods_of(records.columns)
-    rows = sorted({int(np.argmin(np.abs(periods - wanted))) for wanted in (0.0, 0.2, 1.0)})
-    figure, axes = new_figure(len(rows), 4, size=(3.2, 2.5))
-    for line, p in zip(axes, rows, strict=True):
-        for axis, quantity in zip(line, ("mag", "rjb", "vs30", "hypo_depth"), strict=True):
-            residual_scatter(axis, records.table[quantity].to_numpy(float), residual[:, p], quantity, color=COLOURS[0])
-            axis.set_ylabel("ln(observed / predicted)" if axis is line[0] else "")
-        line[0].set_title(period_name(records.columns[p], periods[p]), loc="left")
-    figure.suptitle(
-        f"{model}: out-of-fold residuals of records, and their means in bins with standard errors", fontsize=9
-    )
-    return mark_synthetic(figure, synthetic)
+LOOK = Look(
+    OURS,
+    {  # green is classical, reds are learnt
+        START: (GREEN, "--"),
+        MLP: (RED, "-"),
+        "ANN": (RED, "--"),
+        "KRR": (ORANGE, "-"),
+        "RF": (ORANGE, "--"),
+        "SVR": (PINK, "-"),
+        ENSEMBLE: (PINK, "--"),
+    },
+)
 
 
 def external_figure(table: pd.DataFrame, synthetic: bool) -> Figure:
@@ -220,7 +30,7 @@ def external_figure(table: pd.DataFrame, synthetic: bool) -> Figure:
     figure, axes = new_figure(1, 3, size=(3.9, 3.3))
     told = shown["sigma"].notna().any()
     for model, part in shown.groupby("model", sort=False):
-        x, drawn = np.maximum(part["period"], PGA_AT), {**style(model), "marker": ".", "linewidth": 1.4}
+        x, drawn = np.maximum(part["period"], PGA_AT), {**LOOK.line(model), "marker": ".", "linewidth": 1.4}
         axes[0, 0].plot(x, part["bias"].fillna(part["mean"]), **drawn, label=model)
         axes[0, 1].plot(x, part["sigma"] if told else part["std"], **drawn)
         axes[0, 2].plot(x, part["rms"], **drawn)
@@ -233,5 +43,5 @@ def external_figure(table: pd.DataFrame, synthetic: bool) -> Figure:
     axes[0, 0].set_title(PGA_NOTE, loc="left", fontsize=8)
     for axis in axes[0]:
         label_axis(axis, "period")
-    _legend(figure, axes[0, 0])
+    legend_below(figure, axes[0, 0])
     return mark_synthetic(figure, synthetic)

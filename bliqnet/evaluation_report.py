@@ -9,7 +9,6 @@ import numpy as np
 
 from bliqnet import (
     efficiency,
-    evaluation_figures,
     external,
     interpretation,
     inverse_figures,
@@ -17,9 +16,10 @@ from bliqnet import (
 )
 from bliqnet import interpretation_figures as drawings
 from bliqnet.cross_validation import WITH_INTERVALS
+from bliqnet.evaluation_figures import LOOK, external_figure
 from bliqnet.evaluation_results import SAMPLE, Evaluation, physics_headline, sample
-from bliqnet.fold_fits import OURS
-from shared import held_out, report_sections, residual_figures, runs, summaries
+from bliqnet.fold_fits import MLP, OURS
+from shared import evaluation_figures, held_out, report_sections, residual_figures, runs, summaries
 from shared.held_out import KNOWN_SITES
 from shared.plotting import mark_synthetic
 from shared.predictions import outside
@@ -52,7 +52,7 @@ def _headline(found: Evaluation) -> list[Section]:
         "here, only external records are wholly untouched."
     )
     notes = [f"Left out: {note}." for note in dict.fromkeys(found.cross.notes)]
-    spread = evaluation_figures.spread_against_period(tables["evaluation"], found.synthetic)
+    spread = evaluation_figures.spread_against_period(tables["evaluation"], LOOK, found.synthetic, (OURS, MLP))
     old = summaries.headline_table(tables["evaluation"])
     return [
         Section(
@@ -85,7 +85,7 @@ def _headline(found: Evaluation) -> list[Section]:
             ],
             {
                 "sigma": (
-                    evaluation_figures.sigma_against_period(tables["components"], found.synthetic),
+                    evaluation_figures.sigma_against_period(tables["components"], LOOK, found.synthetic),
                     f"Components of the out-of-fold residuals of every model against the period; {FEW}",
                 ),
                 "against_period": (spread, f"Bias, standard deviation and R² of held-out events; {FEW}"),
@@ -100,11 +100,11 @@ def _residuals(found: Evaluation) -> list[Section]:
     ours = found.held.get((component, OURS))
     figures = {
         "components": (
-            evaluation_figures.components_beside(found.tables["components"], found.synthetic),
+            evaluation_figures.components_beside(found.tables["components"], LOOK, WITH_INTERVALS, found.synthetic),
             f"Bias, tau, phi_s2s and phi_ss, with 95 % intervals of the profile likelihood; {FEW}",
         ),
         "terms": (
-            evaluation_figures.terms_against(found.held, component, columns, found.synthetic),
+            evaluation_figures.terms_against(found.held, component, columns, LOOK, WITH_INTERVALS, found.synthetic),
             f"Event, site and record terms of component {component}: means in bins with standard errors; dots: BLiqNet",
         ),
     }
@@ -117,7 +117,9 @@ def _residuals(found: Evaluation) -> list[Section]:
     for split, name in SPLITS.items():
         residual = found.cross.residual(split, OURS)
         figures[f"residuals_{split}"] = (
-            evaluation_figures.residuals_against(found.cross.records, residual, f"{OURS}, {name}", found.synthetic),
+            evaluation_figures.residuals_against(
+                found.cross.records.table, residual, columns, f"{OURS}, {name}", found.synthetic
+            ),
             f"BLiqNet's out-of-fold residuals, {name} split",
         )
     text = (
@@ -138,7 +140,7 @@ def _calibrated(found: Evaluation) -> list[Section]:
         "training folds. 68 and 95 % of the held-out values should lie inside the intervals."
     )
     caption = "Coverage over the ten periods (weighted means), and the largest deviation of one period"
-    drawn = evaluation_figures.calibration(table, found.synthetic)
+    drawn = evaluation_figures.calibration(table, LOOK, found.synthetic)
     figures = {
         "calibration": (drawn, f"Coverage of predicted intervals on held-out events; grey: within 3 points; {FEW}")
     }
@@ -184,7 +186,7 @@ def _external(found: Evaluation) -> list[Section]:
         names += ["rms_corrected", "correction"]
         ordered = shown.sort_values("period", kind="stable")[names]
         table = ShownTable(ordered, caption, {"sigma": "low", "rms": "low", "rms_corrected": "low"}, ("column",))
-        drawn = evaluation_figures.external_figure(rows, found.synthetic or each.described["synthetic"])
+        drawn = external_figure(rows, found.synthetic or each.described["synthetic"])
         figures = {f"external_{each.name}": (drawn, f"Residuals of {each.name}, on which nothing was trained")}
         made.append(Section(f"External records: {each.name}", text, [table], figures))
     return made

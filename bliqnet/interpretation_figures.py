@@ -11,11 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from bliqnet.figures import period_name, shown_positions
 from bliqnet.interpretation import principal_components
 from bliqnet.physics import Grid
 from shared.flatfile import periods_of
-from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure
+from shared.plotting import COLOURS, label_axis, mark_synthetic, new_figure, period_name, shown_positions
 
 NAMES = {  # of the rows of the heat map
     "mag": "magnitude",

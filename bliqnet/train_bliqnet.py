@@ -5,12 +5,11 @@ python bliqnet/train_bliqnet.py --data data/nga_west2.csv
 
 import sys
 
-from bliqnet import figures
 from bliqnet.config import TrainConfig
 from bliqnet.data import records_of
 from bliqnet.sessions import PROJECT, WHAT, train_to_the_end
-from bliqnet.training import Training
-from shared import runs
+from bliqnet.training import LOSS, Training
+from shared import runs, training_figures
 from shared.command import run_command
 from shared.records import load, split_events, summary
 from shared.sessions import resolved
@@ -31,15 +30,15 @@ def main(config: TrainConfig) -> None:
 
     run, model = train_to_the_end(training, records.rows(training_rows), source, config)
 
-    runs.write_figure(run.figures / "loss.png", figures.loss_curves(run.metrics(), source.synthetic))
+    runs.write_figure(run.figures / "loss.png", training_figures.loss_curves(run.metrics(), LOSS, source.synthetic))
     results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": model.parameters}
     if len(test_rows):
         test = records.rows(test_rows)
-        spectra = model.predict(test.table)
-        table = summary_table(test.table, test.ln_sa, test.columns, spectra)
+        spectra, observed = model.predict(test.table), (test.table, test.ln_sa, test.columns)
+        table = summary_table(*observed, spectra)
         results["test"] = table.to_dict("records")
         runs.write_table(run.path / "test_summary.csv", table)
-        figure = figures.observed_predicted(test, spectra, table, source.synthetic)
+        figure = training_figures.observed_predicted(*observed, spectra, table, source.synthetic)
         runs.write_figure(run.figures / "observed_predicted.png", figure)
         print(summary_line(table, "test events"))
     run.finish(results)

@@ -30,6 +30,7 @@ GATE_INPUTS = (*(MAG, LN_RJB, HYPO_DEPTH, LN_VS30) * 2, NORMAL, REVERSE, VERTICA
 SKIP_COLLOCATION = 2048
 COLLOCATION = 128  # scenarios in a step at which the scaling is asked for, and four times as many in validation
 TRUST = 0.5  # see `Training.final_network`
+LOSS = "misfit per spectral value, mean of the members"  # what `Training.run_epoch` tells
 
 
 def network_shape(recipe: Recipe, n_inputs: int, n_periods: int) -> NetworkShape:

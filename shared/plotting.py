@@ -20,6 +20,7 @@ LABELS = {
     "period": "period (s)",
 }
 LOG_AXES = ("rjb", "rrup", "vs30", "period")
+SHOWN = (0.0, 0.1, 0.2, 0.5, 1.0, 3.0)  # s, of which a figure takes those that the file has, or their neighbours
 STYLE = {
     "axes.grid": True,
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
@@ -55,6 +56,16 @@ def label_axis(axes: Axes, quantity: str, which: str = "x") -> Axes:
         axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     return axes
+
+
+def shown_positions(periods: np.ndarray, wanted: Sequence[float] = SHOWN) -> list[int]:
+    """Positions of the ``periods`` (s) nearest to those ``wanted``, each once."""
+    return sorted({int(np.argmin(np.abs(periods - each))) for each in wanted})
+
+
+def period_name(column: str, period: float) -> str:
+    """``PGA`` or ``0.2 s``."""
+    return column if period == 0 else f"{period:g} s"
 
 
 def mark_synthetic(figure: Figure, synthetic: bool) -> Figure:

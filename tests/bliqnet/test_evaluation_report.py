@@ -12,7 +12,7 @@ from bliqnet import evaluation_results, fold_fits
 from bliqnet.config import EvaluateConfig
 from bliqnet.cross_validation import cross_validate, plan
 from bliqnet.data import records_of
-from bliqnet.evaluation_figures import STYLES, well_recorded
+from bliqnet.evaluation_figures import LOOK
 from bliqnet.evaluation_report import sections, write
 from bliqnet.evaluation_results import Evaluation, evaluate, physics_headline, results, whole_models
 from bliqnet.external import read_externals
@@ -68,8 +68,8 @@ def test_tables_hold_every_model(made):
 
 
 def test_every_model_has_a_look_of_its_own(made):
-    assert set(made[0].cross.models()) <= set(STYLES)
-    assert len(set(STYLES.values())) == len(STYLES)
+    assert set(made[0].cross.models()) <= set(LOOK.styles)
+    assert len(set(LOOK.styles.values())) == len(LOOK.styles)
 
 
 def test_the_model_of_all_records_is_trained_once(made):
@@ -125,8 +125,3 @@ def test_physics_are_weighted_by_steps():
         {"rule": ["rjb", "rjb", "mag"], "steps": [1, 3, 0], "violating": [0.4, 0.0, 0.0], "largest": [0.02, 0.0, 0.0]}
     )
     assert physics_headline(table) == [("rjb", pytest.approx(0.1, rel=1e-12), 0.02)]
-
-
-def test_periods_with_few_records_are_not_drawn():
-    table = pd.DataFrame({"component": ["H", "H", "V"], "period": [0.0, 1.0, 1.0], "n": [30, 9, 5]})
-    assert list(well_recorded(table, "n").index) == [0, 2]

@@ -162,3 +162,14 @@ def test_a_figure_can_be_drawn(tmp_path):
     plotting.label_axis(axes[0, 1], "vs30", "y")
     plotting.mark_synthetic(figure, True).savefig(tmp_path / "figure.png")
     assert plt.imread(tmp_path / "figure.png").std() > 0
+
+
+# --- periods ---------------------------------------------------------------------------------------------------------
+def test_the_nearest_periods_are_shown_each_once():
+    periods = np.array([0.0, 0.02, 0.15, 0.2, 1.1])
+    assert plotting.shown_positions(periods, (0.0, 0.19, 0.21, 9.0)) == [0, 3, 4]
+    assert plotting.shown_positions(periods) == [0, 2, 3, 4]  # 0.1 s is nearer to 0.15 s, 0.5 s to 0.2 s
+
+
+def test_periods_by_name():
+    assert [plotting.period_name("PGA", 0.0), plotting.period_name("SA(0.200)", 0.2)] == ["PGA", "0.2 s"]
