@@ -10,10 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import dataclasses
 import itertools
-import platform
 import statistics
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from measuring import judged, machine, medians, tell_tables, tell_targets  # beside this script
 from published_bliqnet import BATCH, PublishedTraining  # beside this script
 
 from bliqnet.config import Recipe
@@ -40,7 +39,6 @@ OURS = {
     "ensemble, squared error": Recipe(loss="mse"),  # the loss that the published recipe minimises
     "one network, no skip": Recipe(members=1, skip="none"),  # without the head start of a fitted classical form
 }
-CALLS_LAST = 0.1  # seconds; short calls are repeated for so long before the clock is read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,35 +199,18 @@ def inference_table(trained: dict[str, Any], train: Records, test: Records, conf
         part, tensor = inputs[:batch], torch.from_numpy(inputs[:batch])
         calls = {PEER: partial(peer.predict, part)}
         calls |= {name: partial(ensemble_mean, model.network, tensor) for name, model in models.items()}
-        measured.append(medians(calls, config.repeats).assign(input="tensor", batch=str(batch), samples=batch))
+        with torch.no_grad():
+            seconds = medians(calls, config.repeats)
+        measured.append(seconds.assign(input="tensor", batch=str(batch), samples=batch))
     calls = {PEER: lambda: peer.predict(derive_inputs(table, train.style_mix), batch=BATCH).numpy()}
     calls |= {name: partial(model.predict, table) for name, model in models.items()}
-    measured.append(medians(calls, config.repeats).assign(input="table", batch="its own", samples=largest))
+    with torch.no_grad():
+        seconds = medians(calls, config.repeats)
+    measured.append(seconds.assign(input="table", batch="its own", samples=largest))
     result = pd.concat(measured, ignore_index=True)
     result["ms_per_sample"] = 1e3 * result.pop("seconds") / result.pop("samples")
     published = result["ms_per_sample"].where(result["model"] == PEER).ffill()
     return result.assign(times_faster=published / result["ms_per_sample"])
-
-
-@torch.no_grad()
-def medians(calls: dict[str, Callable[[], Any]], repeats: int) -> pd.DataFrame:
-    """Median seconds of every call, by ``model``, measured in turns: a busy moment of the machine meets them all."""
-    counts = {}
-    for name, call in calls.items():
-        call()  # the first call pays for what later ones find ready
-        begin = time.perf_counter()
-        call()
-        counts[name] = 1 + int(CALLS_LAST / (time.perf_counter() - begin))
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            for _ in range(counts[name]):
-                call()
-            seconds[name].append((time.perf_counter() - begin) / counts[name])
-    return pd.DataFrame(
-        {"model": list(seconds), "seconds": [statistics.median(measured) for measured in seconds.values()]}
-    )
 
 
 # --- what the numbers belong to --------------------------------------------------------------------------------------
@@ -267,25 +248,7 @@ def targets(training: pd.DataFrame, loss: pd.DataFrame, inference: pd.DataFrame)
         ("inference of a table, published / ensemble", ">=", 50.0, from_table["times_faster"][ENSEMBLE]),
         ("inference of a table, ensemble, ms a sample", "<", 0.005, from_table["ms_per_sample"][ENSEMBLE]),
     ]
-    return [
-        {"what": what, "sign": sign, "target": target, "measured": measured}
-        | {"met": bool(measured >= target if sign == ">=" else measured < target)}
-        for what, sign, target, measured in rows
-    ]
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """Processor, cores, threads and how busy the machine was."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "omp_wait_policy": os.environ["OMP_WAIT_POLICY"],
-        "load_average": os.getloadavg()[0],  # of the last minute, the benchmark's own threads included
-    }
+    return judged(rows)
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -325,17 +288,13 @@ def main(config: BenchConfig) -> None:
     }
     summary = targets(tables["training"], tables["time_to_loss"], tables["inference"])
 
-    for name, table in tables.items():
-        print(f"\n{name}\n{table.to_string(index=False, float_format=lambda x: f'{x:.4g}')}")
-    print("\ntargets" + (" (quick: these numbers mean nothing)" if config.quick else ""))
-    for row in summary:
-        verdict = "met   " if row["met"] else "MISSED"
-        print(f"{verdict} {row['what']}: {row['measured']:.4g} (target {row['sign']} {row['target']:g})")
+    tell_tables(tables)
+    tell_targets(summary, config.quick)
     runs.write_json(
         config.output,
         {
             "config": config,
-            "machine": machine(config.threads),
+            "machine": machine(config.threads) | {"omp_wait_policy": os.environ["OMP_WAIT_POLICY"]},
             "provenance": runs.provenance(device="cpu", data=source.describe()),
             "records": {"train": len(train), "test": len(test), "periods": len(records.columns)},
             "recipes": OURS,

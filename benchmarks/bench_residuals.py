@@ -10,7 +10,6 @@ os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM
 
 import dataclasses
 import io
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from measuring import judged, machine, tell_tables, tell_targets  # beside this script
 
 from shared import flatfile, runs, synthetic
 from shared.command import InputError, run_command
@@ -207,24 +207,7 @@ def targets(ours: pd.DataFrame, statsmodels: pd.DataFrame, lme4: pd.DataFrame | 
         seconds = lme4["seconds"]
         rows.append(("all periods, lme4 / ours on one thread", ">=", 1.0, seconds[0] / seconds[1]))
         rows.append(("standard deviations, ours - lme4", "<", 1e-4, lme4["largest_difference"].max()))
-    return [
-        {"what": what, "sign": sign, "target": target, "measured": float(value)}
-        | {"met": bool(value >= target if sign == ">=" else value < target)}
-        for what, sign, target, value in rows
-    ]
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """Processor, cores, threads and how busy the machine was."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load_average": os.getloadavg()[0],  # of the last minute, the benchmark's own threads included
-    }
+    return judged(rows)
 
 
 def main(config: BenchConfig) -> None:
@@ -245,14 +228,10 @@ def main(config: BenchConfig) -> None:
     summary = targets(ours, statsmodels, lme4)
 
     tables = {"ours": ours, "statsmodels": statsmodels} | ({} if lme4 is None else {"lme4": lme4})
-    for name, table in tables.items():
-        print(f"\n{name}\n{table.to_string(index=False, float_format=lambda x: f'{x:.4g}')}")
+    tell_tables(tables)
     if lme4 is None:
         print("\nlme4\nnot measured: Rscript with lme4 is not installed")
-    print("\ntargets" + (" (quick: these numbers mean nothing)" if config.quick else ""))
-    for row in summary:
-        verdict = "met   " if row["met"] else "MISSED"
-        print(f"{verdict} {row['what']}: {row['measured']:.4g} (target {row['sign']} {row['target']:g})")
+    tell_targets(summary, config.quick)
     runs.write_json(
         config.output,
         {

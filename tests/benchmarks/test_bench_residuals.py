@@ -27,7 +27,9 @@ def bench(folder: Path, *words: str, **environment: str) -> subprocess.Completed
 def module():
     spec = importlib.util.spec_from_file_location("bench_residuals", BENCHMARKS / "bench_residuals.py")
     loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)  # as for a script: it imports what lies beside it
+        spec.loader.exec_module(loaded)
     return loaded
 
 
