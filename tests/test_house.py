@@ -54,7 +54,7 @@ def test_lock_is_exact():
 
 def test_lock_is_within_what_the_project_asks_for():
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    outside = [str(r) for r in asked("bliqnet", "dev") if not r.specifier.contains(pins[canonicalize_name(r.name)])]
+    outside = [str(r) for r in asked("bliqnet", "cvae", "dev") if not r.specifier.contains(pins[canonicalize_name(r.name)])]
     assert outside == []
 
 
@@ -62,7 +62,7 @@ def test_lock_is_within_what_the_project_asks_for():
 def test_lock_is_complete_and_without_leftovers():
     # torch from PyPI brings CUDA's libraries on Linux, the CPU build does not: torch pins those itself
     own = {"setuptools"}  # builds the editable install; Python 3.12 brings none
-    needed = {name for name in closure(asked("bliqnet", "dev")) if not re.match("nvidia-|cuda-|triton", name)}
+    needed = {name for name in closure(asked("bliqnet", "cvae", "dev")) if not re.match("nvidia-|cuda-|triton", name)}
     assert {canonicalize_name(name) for name in PINS} == needed | own
 
 
@@ -78,7 +78,7 @@ def test_conda_route_gives_the_same_versions():
     python, *rest = items[1:]
     assert python.removeprefix("python=") in SpecifierSet(PROJECT["requires-python"])
     # no package but Python from conda; all others from the lock
-    assert rest == ["pip", "pip:", "-r requirements.lock", "-e .[bliqnet,dev]"]
+    assert rest == ["pip", "pip:", "-r requirements.lock", "-e .[bliqnet,cvae,dev]"]
     extras = Requirement(rest[-1].replace("-e .", PROJECT["name"])).extras
     assert extras <= set(PROJECT["optional-dependencies"])
 

@@ -1,0 +1,39 @@
+"""A conditional variational autoencoder of spectral acceleration (Keras 3 on TensorFlow)."""
+
+import os
+import sys
+import tempfile
+
+# Read once, when Keras, TensorFlow and NumPy are imported, hence here.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # one order of summation, whatever the processor
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def _import_quietly() -> None:
+    """Import Keras and TensorFlow, whose C++ parts write start-up lines to the terminal before they can be told not to.
+
+    What they wrote is shown after all should the import fail.
+    """
+    with tempfile.TemporaryFile() as said:
+        sys.stderr.flush()
+        terminal = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            import keras
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for a GPU, and says so
+            keras.config.disable_traceback_filtering()
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+_import_quietly()

@@ -1,0 +1,118 @@
+"""The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from shared.command import InputError
+
+Road = Literal["prior", "ann"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a CVAE is built and trained; shared by training, evaluation, search and benchmarks."""
+
+    latent: int = 3
+    """Dimensions of the code."""
+    hidden: tuple[int, int] = (32, 24)
+    """Units of the encoder's two dense layers; the decoder has them in reverse."""
+    dropout: float = 0.0
+    """Share of the first hidden layer's units left out in a training step, in [0, 1)."""
+    learning_rate: float = 3e-3
+    """First learning rate of AdamW; it falls to zero along a cosine."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of all weights."""
+    batch: int = 256
+    """Records in a step."""
+    epochs: int = 60
+    """Passes over the training records."""
+    annealing: float = 0.2
+    """Share of the epochs over which the weight of the Kullback-Leibler term rises to 1; 0: it is 1 from the start."""
+    backbone: Literal["classical", "none"] = "classical"
+    """classical: the network corrects a refitted classical ground-motion model; none: it corrects a constant."""
+    folds: int = 5
+    """Folds of the training events that calibrate the spread: each is predicted by a CVAE that has not seen it."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        refuse_below_one(self, "latent", "batch", "epochs")
+        if min(self.hidden) < 1:
+            raise InputError(f"--hidden: must be at least 1 each, not {' '.join(map(str, self.hidden))}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--dropout: must lie in [0, 1), not {self.dropout}")
+        if not 0 <= self.annealing <= 1:
+            raise InputError(f"--annealing: must lie in [0, 1], not {self.annealing}")
+        if not self.learning_rate > 0:
+            raise InputError(f"--learning-rate: must be positive, not {self.learning_rate}")
+        if not self.weight_decay >= 0:
+            raise InputError(f"--weight-decay: must not be negative, but is {self.weight_decay}")
+        if self.folds < 2:
+            raise InputError(f"--folds: must be at least 2, not {self.folds}")
+
+
+@dataclass(frozen=True)
+class FitConfig(Recipe):
+    """What the commands that train have in common."""
+
+    data: tuple[Path, ...] = ()
+    """Flatfile, or several (horizontal and vertical); none: the embedded synthetic default."""
+    periods: tuple[float, ...] = ()
+    """Periods to model (s; 0 is PGA); none: all that the file has."""
+    tectonic: Literal["crustal", "all"] = "crustal"
+    """crustal: where the file names slab and interface events, they are left out; all: they stay."""
+    seed: int = 0
+    """Seed of the splits, the weights, the order of batches and the synthetic data."""
+    test_share: float = 0.2
+    """Share of the events that training never sees, to report on; 0 trains on all."""
+    output: Path | None = None
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
+    resume: Path | None = None
+    """Run folder of an interrupted run to go on with; its options are kept, others given here are refused."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        if self.seed < 0:
+            raise InputError(f"--seed: must not be negative, but is {self.seed}")
+        if not 0 <= self.test_share < 0.9:
+            raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
+
+
+@dataclass(frozen=True)
+class TrainConfig(FitConfig):
+    """Options of ``train_cvae.py``."""
+
+    checkpoint_every: float = 3.0
+    """Seconds between savings of the state that --resume goes on from."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Options of ``predict_cvae.py``."""
+
+    input: Path
+    """Flatfile or table of scenarios: mag, rake or mechanism, hypo_depth (km), rjb (km), vs30 (m/s), component."""
+    output: Path
+    """CSV to write: the rows' identifiers, medians SA(T) in g and their sigma_SA(T) in ln units; then samples."""
+    run: str = "latest"
+    """Run folder, or latest: the newest complete run below runs/cvae_sa."""
+    samples: int = 0
+    """Spectra (g) to draw for every row, correlated between periods; each is a row more, numbered by ``sample``."""
+    road: Road = "prior"
+    """prior: codes of the prior; ann: codes that the ANN predicts from the inputs."""
+    seed: int = 0
+    """Seed of the samples."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name in ("samples", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name}: must not be negative, but is {getattr(self, name)}")
+
+
+def refuse_below_one(config: Any, *names: str) -> None:
+    """Counts that cannot be zero."""
+    for name in names:
+        if getattr(config, name) < 1:
+            raise InputError(f"--{name}: must be at least 1, not {getattr(config, name)}")

@@ -1,0 +1,317 @@
+"""The conditional variational autoencoder of ln spectra: what it computes, and nothing else.
+
+    encoder   q(z | y, c) = N(z; m(y, c), diag s²(y, c))
+    prior     p(z) = N(0, I)
+    decoder   p(y | z, c) = N(y; b(c) + w(c) (A z + f(z, c)), diag (w(c) d)²)
+
+with y the ln spectrum (ln g), c the seven conditions, b the classical backbone (Sohn et al. 2015 for conditioning,
+Kingma and Welling 2014 for the autoencoder). Two dense layers make the encoder, two make f. The observation model is
+Gaussian with learnt deviations d, which sets the weight of squared error against the Kullback-Leibler term and makes
+samples vary as records do; w(c) lets that variability go with magnitude, distance and the other conditions. With f = 0,
+w constant and a linear encoder this is factor analysis of the backbone's residuals, and that is where training starts.
+
+Axes: B batch, P periods, L latent, K classical terms.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from cvae_sa.backbone import ClassicalBackbone
+
+LN_2PI = math.log(2.0 * math.pi)
+MAG, RJB, LN_RJB, STYLE, HYPO_DEPTH, LN_VS30, DIRECTION = range(7)  # columns of the conditions, as in `data.INPUTS`
+N_FEATURES = 8
+ROADS = ("prior", "ann")  # where the codes of a prediction come from: the prior, or the conditions by the ANN
+
+
+@keras.saving.register_keras_serializable(package="cvae_sa")
+class Conditions(keras.layers.Layer):
+    """Seven raw conditions (B, 7) -> eight scaled features (B, 8): the style of faulting takes two.
+
+    An unknown style is the mean of the training rows' known ones. `adapt` sets the scales, from training rows only.
+    """
+
+    def build(self, shape):
+        self.style_mix = self.add_weight(name="style_mix", shape=(2,), initializer="zeros", trainable=False)
+        self.centre = self.add_weight(name="centre", shape=(N_FEATURES,), initializer="zeros", trainable=False)
+        self.scale = self.add_weight(name="scale", shape=(N_FEATURES,), initializer="ones", trainable=False)
+
+    def adapt(self, inputs: np.ndarray) -> None:
+        """Learn means, deviations and the mix of styles of ``inputs`` (N, 7)."""
+        known = inputs[inputs[:, STYLE] < 3, STYLE]
+        self.style_mix.assign([np.mean(known == 1), np.mean(known == 2)] if len(known) else [0.0, 0.0])
+        features = ops.convert_to_numpy(self._features(ops.convert_to_tensor(inputs, "float32")))
+        deviation = features.std(axis=0)
+        self.centre.assign(features.mean(axis=0))
+        self.scale.assign(np.where(deviation > 1e-6, deviation, 1.0))
+
+    def _features(self, inputs):
+        style = inputs[:, STYLE]
+        unknown = ops.cast(style > 2.5, "float32")
+        normal = ops.cast(ops.abs(style - 1.0) < 0.5, "float32") + unknown * self.style_mix[0]
+        reverse = ops.cast(ops.abs(style - 2.0) < 0.5, "float32") + unknown * self.style_mix[1]
+        plain = [inputs[:, column] for column in (MAG, RJB, LN_RJB, HYPO_DEPTH, LN_VS30, DIRECTION)]
+        return ops.stack([*plain, normal, reverse], axis=1)
+
+    def call(self, inputs):
+        """(B, 7) -> (B, 8)."""
+        return (self._features(inputs) - self.centre) / self.scale
+
+
+def _dense(units: int, seed: int, name: str, **options) -> keras.layers.Dense:
+    initializer = options.pop("kernel_initializer", None) or keras.initializers.GlorotUniform(seed)
+    return keras.layers.Dense(units, kernel_initializer=initializer, name=name, **options)
+
+
+@keras.saving.register_keras_serializable(package="cvae_sa")
+class CodeMap(keras.Model):
+    """The ANN: seven conditions (B, 7) -> mean and ln variance (B, L) of the code of a record like that.
+
+    ``fit(inputs, codes)`` on the encoder's ``codes`` (B, 2 L), mean and ln variance side by side, minimises the expected
+    -ln density of a code drawn from them: the spread holds both that of the means and the encoder's own.
+    """
+
+    def __init__(self, latent: int, units: int = 16, seed: int = 0, **options):
+        super().__init__(**options)
+        self.latent, self.units, self.seed = latent, units, seed
+        self.conditions = Conditions(name="conditions")
+        self.layers_of = keras.Sequential(
+            [
+                _dense(units, seed + 1, "map_1", activation="tanh"),
+                _dense(units, seed + 2, "map_2", activation="tanh"),
+                _dense(2 * latent, seed + 3, "map_3", kernel_initializer="zeros"),
+            ],
+            name="map",
+        )
+
+    def get_config(self):
+        """What rebuilds the model, in JSON's types."""
+        return {**super().get_config(), "latent": self.latent, "units": self.units, "seed": self.seed}
+
+    def build(self, shape=None):
+        """Every layer's weights."""
+        self.conditions.build((None, 7))
+        self.layers_of.build((None, N_FEATURES))
+        self.built = True
+
+    def call(self, inputs):
+        """Mean and ln variance side by side, (B, 2 L)."""
+        return self.layers_of(self.conditions(inputs))
+
+    def code(self, inputs):
+        """Mean and ln variance, (B, L) each."""
+        mean, log_variance = ops.split(self(inputs), 2, axis=1)
+        return mean, ops.clip(log_variance, -6.0, 3.0)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Expected -ln density in nats, weighted mean over B."""
+        known_mean, known_log_variance = ops.split(y, 2, axis=1)
+        mean, log_variance = ops.split(y_pred, 2, axis=1)
+        log_variance = ops.clip(log_variance, -6.0, 3.0)
+        spread = ops.exp(known_log_variance) + (known_mean - mean) ** 2
+        loss = ops.sum(0.5 * (log_variance + LN_2PI + spread / ops.exp(log_variance)), axis=1)
+        weight = ops.ones_like(loss) if sample_weight is None else ops.cast(sample_weight, "float32")
+        return ops.sum(weight * loss) / ops.sum(weight)
+
+
+@keras.saving.register_keras_serializable(package="cvae_sa")
+class SpectralCVAE(keras.Model):
+    """CVAE of ln spectra at P periods given seven conditions.
+
+    ``call({"inputs": (B, 7), "ln_sa": (B, P)})`` encodes, draws a code and decodes; ``compute_loss`` is the negative
+    evidence lower bound, NaN in ``ln_sa`` masked in the encoder's input and in the loss. ``card`` is what a user of the
+    file has to know (columns, ranges, provenance), as plain JSON types; it travels with the weights.
+    """
+
+    def __init__(
+        self,
+        n_periods: int,
+        latent: int = 3,
+        hidden=(32, 24),
+        dropout: float = 0.0,
+        activation: str = "tanh",
+        seed: int = 0,
+        card: dict | None = None,
+        **options,
+    ):
+        super().__init__(**options)
+        self.n_periods, self.latent, self.hidden = n_periods, latent, tuple(hidden)
+        self.dropout_rate, self.activation, self.seed, self.card = dropout, activation, seed, card or {}
+        first, second = self.hidden
+        self.conditions = Conditions(name="conditions")
+        self.backbone = ClassicalBackbone(n_periods, name="backbone")
+        self.encoder = keras.Sequential(
+            [
+                _dense(first, seed + 1, "encoder_1", activation=activation),
+                keras.layers.Dropout(dropout, seed=seed + 21),
+                _dense(second, seed + 2, "encoder_2", activation=activation),
+                _dense(2 * latent, seed + 3, "code", kernel_initializer="zeros"),
+            ],
+            name="encoder",
+        )
+        self.factors = _dense(latent, seed + 10, "factors", use_bias=False)
+        self.decoder = keras.Sequential(
+            [
+                _dense(second, seed + 4, "decoder_1", activation=activation),
+                keras.layers.Dropout(dropout, seed=seed + 22),
+                _dense(first, seed + 5, "decoder_2", activation=activation),
+                # from zero: before training, the median is the backbone's
+                _dense(n_periods, seed + 6, "spectrum", kernel_initializer="zeros"),
+            ],
+            name="decoder",
+        )
+        self.loadings = _dense(
+            n_periods,
+            seed + 7,
+            "loadings",
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=seed + 7),
+        )
+        self.spread = _dense(n_periods, seed + 8, "spread", use_bias=False, kernel_initializer="zeros")
+        self.draws = keras.random.SeedGenerator(seed + 9)
+        self.kl_weight = self.add_weight(name="kl_weight", shape=(), initializer="ones", trainable=False)
+        self.unit = self.add_weight(name="unit", shape=(n_periods,), initializer="ones", trainable=False)  # ln units
+        self.log_noise = self.add_weight(
+            name="log_noise", shape=(n_periods,), initializer=keras.initializers.Constant(-0.7)
+        )
+        # after training: see `calibration`; axes: road (prior, ANN), component (H, V), period
+        shape = (len(ROADS), 2, n_periods)
+        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
+        self.tau_share = self.add_weight(name="tau_share", shape=shape, initializer="zeros", trainable=False)
+        self.code_map = CodeMap(latent, name="code_map")
+        self.code_map.trainable = False  # it is fitted by itself, to the codes
+        self.misfit = keras.metrics.Mean(name="misfit")
+        self.kl = keras.metrics.Mean(name="kl")
+        self.build()
+
+    # --- Keras ---
+    def get_config(self):
+        """What rebuilds the model, in JSON's types."""
+        return {
+            **super().get_config(),
+            "n_periods": self.n_periods,
+            "latent": self.latent,
+            "hidden": list(self.hidden),
+            "dropout": self.dropout_rate,
+            "activation": self.activation,
+            "seed": self.seed,
+            "card": self.card,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Undo `get_config`."""
+        return cls(**{name: value for name, value in config.items() if name != "dtype"})
+
+    def build(self, shape=None):
+        """Every layer's weights; shapes follow from the arguments."""
+        self.conditions.build((None, 7))
+        self.backbone.build((None, 7))
+        self.encoder.build((None, 2 * self.n_periods + N_FEATURES))
+        self.factors.build((None, self.n_periods))
+        self.decoder.build((None, self.latent + N_FEATURES))
+        self.loadings.build((None, self.latent))
+        self.code_map.build((None, 7))
+        self.spread.build((None, N_FEATURES))
+        self.built = True
+
+    @property
+    def metrics(self):
+        """Means over an epoch: loss, its misfit and its Kullback-Leibler divergence."""
+        return [self._loss_tracker, self.misfit, self.kl] if self.compiled else [self.misfit, self.kl]
+
+    def generators(self) -> list[keras.random.SeedGenerator]:
+        """Whatever draws random numbers in a training step."""
+        dropout = [layer for part in (self.encoder, self.decoder) for layer in part.layers]
+        return [
+            self.draws,
+            *(layer.seed_generator for layer in dropout if isinstance(layer, keras.layers.Dropout) and layer.rate > 0),
+        ]
+
+    def undecayed(self) -> list[keras.Variable]:
+        """What weight decay leaves alone: biases and the linear parts, in which the factor analysis lies."""
+        biases = [variable for variable in self.trainable_variables if variable.name == "bias"]
+        return [*biases, self.loadings.kernel, self.factors.kernel, self.log_noise]
+
+    # --- the parts ---
+    def base(self, inputs):
+        """ln median of the classical backbone, (B, P)."""
+        return self.backbone(inputs)
+
+    def encode(self, inputs, ln_sa, training=False):
+        """Mean and ln variance (B, L) of the code of spectra (B, P), NaN where missing."""
+        seen = ops.logical_not(ops.isnan(ln_sa))
+        scaled = (ln_sa - self.base(inputs)) / self.unit
+        scaled = ops.where(seen, scaled, 0.0)
+        features = [scaled, ops.cast(seen, "float32"), self.conditions(inputs)]
+        own, log_variance = ops.split(self.encoder(ops.concatenate(features, axis=1), training=training), 2, axis=1)
+        return self.factors(scaled) + own, ops.clip(log_variance, -10.0, 4.0)
+
+    def decode(self, code, inputs, training=False):
+        """Mean and standard deviation (B, P), ln g, of spectra given codes (B, L) and conditions (B, 7)."""
+        features = self.conditions(inputs)
+        own = self.decoder(ops.concatenate([code, features], axis=1), training=training)
+        wide = self.unit * ops.exp(ops.clip(self.spread(features), -1.0, 1.0))
+        mean = self.base(inputs) + wide * (self.loadings(code) + own)
+        return mean, wide * ops.exp(self.log_noise)
+
+    def call(self, x, training=False):
+        """Encode, draw a code, decode."""
+        mean, log_variance = self.encode(x["inputs"], x["ln_sa"], training=training)
+        noise = keras.random.normal(ops.shape(mean), seed=self.draws)
+        code = mean + ops.exp(0.5 * log_variance) * noise
+        centre, deviation = self.decode(code, x["inputs"], training=training)
+        return {"mean": centre, "deviation": deviation, "code_mean": mean, "code_log_variance": log_variance}
+
+    # --- predictions from the conditions alone ---
+    def code_of(self, inputs, road: str):
+        """Mean and standard deviation (B, L) of the codes to decode for conditions (B, 7)."""
+        if road == "prior":
+            shape = (ops.shape(inputs)[0], self.latent)
+            return ops.zeros(shape), ops.ones(shape)
+        mean, log_variance = self.code_map.code(inputs)
+        return mean, ops.exp(0.5 * log_variance)
+
+    def moments(self, inputs, road: str = "prior"):
+        """Median and total standard deviation (B, P), ln g, over codes and noise, before calibration.
+
+        The mean over codes is that of the 2 L points ± sqrt(L) along the axes of the code, exact up to cubic terms of
+        the decoder (Stroud 1971, the degree-3 cubature rule).
+        """
+        centre, spread = self.code_of(inputs, road)
+        step = math.sqrt(self.latent) * spread
+        axes = np.eye(self.latent, dtype="float32")
+        points = [self.decode(centre + sign * step * axis, inputs)[0] for axis in axes for sign in (1.0, -1.0)]
+        points = ops.stack(points)  # (2 L, B, P)
+        noise = self.decode(centre, inputs)[1]
+        return ops.mean(points, axis=0), ops.sqrt(ops.var(points, axis=0) + noise**2)
+
+    # --- the loss ---
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Negative evidence lower bound of a record, in nats, over its observed periods; weighted mean over B.
+
+        The Kullback-Leibler term has the weight ``kl_weight`` in training, which annealing raises to 1, and 1 else.
+        """
+        misfit = misfit_of(y, y_pred["mean"], y_pred["deviation"])  # (B,)
+        kl = ops.sum(kl_of(y_pred["code_mean"], y_pred["code_log_variance"]), axis=1)  # (B,)
+        weight = ops.ones_like(misfit) if sample_weight is None else ops.cast(sample_weight, "float32")
+        share = weight / ops.sum(weight)
+        self.misfit.update_state(ops.sum(share * misfit))
+        self.kl.update_state(ops.sum(share * kl))
+        return ops.sum(share * (misfit + (self.kl_weight * kl if training else kl)))
+
+
+def misfit_of(ln_sa, mean, deviation):
+    """-ln of the Gaussian density of ``ln_sa`` (B, P), summed over its observed periods: (B,) nats."""
+    seen = ops.logical_not(ops.isnan(ln_sa))
+    scaled = (ops.where(seen, ln_sa, 0.0) - mean) / deviation
+    density = 0.5 * (scaled**2 + LN_2PI) + ops.log(deviation)
+    return ops.sum(ops.where(seen, density, 0.0), axis=1)
+
+
+def kl_of(mean, log_variance):
+    """Kullback-Leibler divergence (B, L) of N(mean, exp log_variance) from N(0, 1), a code dimension at a time."""
+    return 0.5 * (mean**2 + ops.exp(log_variance) - 1.0 - log_variance)
