@@ -1,0 +1,58 @@
+"""One small CVAE for all tests of the sub-project: trained once, on made records."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from shared import synthetic
+
+COLUMNS = ("PGA", "SA(0.050)", "SA(0.200)", "SA(1.000)", "SA(3.000)")
+
+
+@pytest.fixture(scope="session")
+def made():
+    """A synthetic flatfile, H and V of 40 events, whose longest period lacks some values."""
+    return synthetic.as_flatfile(synthetic.make_flatfile(3, n_events=40, n_rows=1200, columns=COLUMNS))
+
+
+@pytest.fixture(scope="session")
+def records(made):
+    """What is trained on."""
+    from cvae_sa.data import records_of
+
+    return records_of(made)
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """A recipe that takes seconds."""
+    from cvae_sa.config import Recipe
+
+    return Recipe(latent=2, hidden=(8, 6), epochs=3, folds=2)
+
+
+@pytest.fixture(scope="session")
+def training(records, recipe):
+    """A finished training."""
+    from cvae_sa.training import Training
+
+    done = Training(records, recipe, seed=1)
+    done.logged = []
+    done.run(done.logged.append)
+    return done
+
+
+@pytest.fixture(scope="session")
+def trained(training, made):
+    """The CVAE that came of it; do not change it."""
+    from cvae_sa.trained import TrainedCVAE
+
+    return TrainedCVAE.of(training, {"data": made.describe(), "note": "test"})
+
+
+def without(records, period: int):
+    """The records with one period all missing."""
+    spectra = records.ln_sa.copy()
+    spectra[:, period] = np.nan
+    return dataclasses.replace(records, ln_sa=spectra)
