@@ -17,6 +17,7 @@ def _import_quietly() -> None:
 
     What they wrote is shown after all should the import fail.
     """
+    done = False
     with tempfile.TemporaryFile() as said:
         sys.stderr.flush()
         terminal = os.dup(2)
@@ -27,13 +28,13 @@ def _import_quietly() -> None:
 
             tf.config.list_physical_devices()  # looks for a GPU, and says so
             keras.config.disable_traceback_filtering()
-        except BaseException:
-            said.seek(0)
-            os.write(terminal, said.read())
-            raise
+            done = True
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+            if not done:
+                said.seek(0)
+                os.write(2, said.read())
 
 
 _import_quietly()

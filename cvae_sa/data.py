@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,18 @@ class Records:
             event=self.event[positions],
             table=self.table.iloc[positions].reset_index(drop=True),
         )
+
+
+def load(paths: Sequence[Path], seed: int, tectonic: str = "crustal") -> Flatfile:
+    """The user's files as one flatfile, or the embedded synthetic default when ``paths`` is empty.
+
+    With ``tectonic`` "crustal", rows that the file says to be of slab or interface events are left out.
+    """
+    source = records.load(paths, seed)
+    if tectonic == "all":
+        return source
+    table, notes = records.crustal(source.table)
+    return dataclasses.replace(source, table=table, notes=(*source.notes, *notes))
 
 
 def records_of(source: Flatfile, periods: Sequence[float] = ()) -> Records:

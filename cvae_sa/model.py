@@ -35,6 +35,7 @@ class Conditions(keras.layers.Layer):
     """
 
     def build(self, shape):
+        """The mix of styles and the scales; all from `adapt`."""
         self.style_mix = self.add_weight(name="style_mix", shape=(2,), initializer="zeros", trainable=False)
         self.centre = self.add_weight(name="centre", shape=(N_FEATURES,), initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=(N_FEATURES,), initializer="ones", trainable=False)
@@ -70,8 +71,8 @@ def _dense(units: int, seed: int, name: str, **options) -> keras.layers.Dense:
 class CodeMap(keras.Model):
     """The ANN: seven conditions (B, 7) -> mean and ln variance (B, L) of the code of a record like that.
 
-    ``fit(inputs, codes)`` on the encoder's ``codes`` (B, 2 L), mean and ln variance side by side, minimises the expected
-    -ln density of a code drawn from them: the spread holds both that of the means and the encoder's own.
+    ``fit(inputs, codes)`` on the encoder's ``codes`` (B, 2 L), mean and ln variance side by side, minimises the
+    expected -ln density of a code drawn from them: the spread holds that of the means and the encoder's own.
     """
 
     def __init__(self, latent: int, units: int = 16, seed: int = 0, **options):

@@ -1,4 +1,4 @@
-"""The trained CVAE as one ``.keras`` file: weights, scalers, backbone, ANN, calibration and card; table in, spectra out."""
+"""The trained CVAE as one ``.keras`` file: network, scalers, backbone, ANN, calibration; table in, spectra out."""
 
 import json
 import zipfile

@@ -126,7 +126,7 @@ class Training:
         model.conditions.adapt(part.inputs)
         model.code_map.conditions.adapt(part.inputs)
         if self.recipe.backbone == "classical":
-            self.notes += [note for note in model.backbone.fit(part.table, part.ln_sa, part.columns)]
+            self.notes += model.backbone.fit(part.table, part.ln_sa, part.columns)
         else:
             model.backbone.set_constant(np.nanmean(part.ln_sa, axis=0))
         left = part.ln_sa - ops.convert_to_numpy(model.base(part.inputs))

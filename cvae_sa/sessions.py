@@ -1,0 +1,105 @@
+"""Training as a run folder: logged, checkpointed, resumed after a kill, finished."""
+
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cvae_sa.config import TrainConfig
+from cvae_sa.data import Records
+from cvae_sa.model import ROADS
+from cvae_sa.trained import CHECKPOINT, TrainedCVAE
+from cvae_sa.training import Training
+from shared import runs
+from shared.command import InputError
+from shared.flatfile import Flatfile
+from shared.sessions import opened
+
+PROJECT, WHAT = "cvae_sa", "training"
+STATE = "training.npz"  # what --resume needs
+CODES = "codes.csv"
+
+
+def train_to_the_end(training: Training, source: Flatfile, config: TrainConfig) -> tuple[runs.Run, TrainedCVAE]:
+    """Train, or go on training, until ``Training.finished``; the model and the codes of its records are saved.
+
+    Raises
+    ------
+    InputError
+        The data are not those that the run was started with, or its state is damaged.
+    """
+    now = runs.provenance(device=device(), data=source.describe())
+    run, provenance = opened(config, PROJECT, now, WHAT, lambda run: _restored(training, run))
+    run.keep_metrics_until(training.epochs_done)
+    print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
+    saved_at = time.monotonic()
+
+    def after_epoch(metrics: dict[str, Any]) -> None:
+        nonlocal saved_at
+        run.log(**metrics)
+        bar.set_description(
+            f"fold {metrics['stage']} of {config.folds}" if held_out(metrics) else "all training events"
+        )
+        bar.set_postfix({name: f"{metrics[name]:.3f}" for name in ("train_loss", *held_out(metrics))})
+        bar.update()
+        if time.monotonic() - saved_at > config.checkpoint_every:
+            runs.write_arrays(run.path / STATE, training.state())
+            saved_at = time.monotonic()
+
+    with tqdm(total=training.n_epochs, initial=training.epochs_done, unit="epoch") as bar:
+        training.run(after_epoch)
+    runs.write_arrays(run.path / STATE, training.state())
+    model = TrainedCVAE.of(training, provenance)
+    model.save(run.path / CHECKPOINT)
+    runs.write_table(run.path / CODES, codes_table(model, training.records))
+    return run, model
+
+
+def held_out(metrics: dict[str, Any]) -> list[str]:
+    """The names of losses of held-out events among what an epoch logs."""
+    return [name for name in ("validation_loss",) if name in metrics]
+
+
+def _restored(training: Training, run: runs.Run) -> dict[str, Any]:
+    file = run.path / STATE
+    if file.exists():
+        try:
+            training.restore(_read_arrays(file))
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            reason = str(error).splitlines()[0][:80]
+            raise InputError(f"{file}: damaged training state ({reason}); start a new run") from None
+    return {"after_epoch": training.epochs_done}
+
+
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def codes_table(model: TrainedCVAE, records: Records) -> pd.DataFrame:
+    """The encoded data: a row for each of N records, mean and standard deviation of its code.
+
+    ``z1`` ... are the encoder's, ``ann_z1`` ... those that the ANN expects of the conditions alone.
+    """
+    table = records.table
+    known = [
+        name for name in ("record_id", "event_id", "station_id", "component", "mag", "rjb", "vs30") if name in table
+    ]
+    mean, log_variance = model.encode(records)
+    parts = [table[known].reset_index(drop=True)]
+    ann = [np.asarray(each) for each in model.model.code_of(records.inputs, ROADS[1])]
+    for prefix, (centre, spread) in {"": (mean, np.exp(0.5 * log_variance)), "ann_": ann}.items():
+        for number in range(mean.shape[1]):
+            name = f"{prefix}z{number + 1}"
+            parts.append(pd.DataFrame({name: centre[:, number], f"{name}_sd": spread[:, number]}))
+    return pd.concat(parts, axis=1)
+
+
+def device() -> str:
+    """What Keras computes on, for the provenance."""
+    return ", ".join(keras.distribution.list_devices())
