@@ -52,7 +52,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class FitConfig(Recipe):
+class DataConfig(Recipe):
     """What the commands that train have in common."""
 
     data: tuple[Path, ...] = ()
@@ -63,8 +63,6 @@ class FitConfig(Recipe):
     """crustal: where the file names slab and interface events, they are left out; all: they stay."""
     seed: int = 0
     """Seed of the splits, the weights, the order of batches and the synthetic data."""
-    test_share: float = 0.2
-    """Share of the events that training never sees, to report on; 0 trains on all."""
     output: Path | None = None
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
@@ -75,6 +73,18 @@ class FitConfig(Recipe):
         super().__post_init__()
         if self.seed < 0:
             raise InputError(f"--seed: must not be negative, but is {self.seed}")
+
+
+@dataclass(frozen=True)
+class FitConfig(DataConfig):
+    """What the commands that keep test events apart have in common."""
+
+    test_share: float = 0.2
+    """Share of the events that training never sees, to report on; 0 trains on all."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
         if not 0 <= self.test_share < 0.9:
             raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
 
@@ -109,6 +119,26 @@ class PredictConfig:
         for name in ("samples", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name}: must not be negative, but is {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(DataConfig):
+    """Options of ``evaluate_cvae.py``."""
+
+    outer_folds: int = 5
+    """Folds of the events; each is predicted by models that have learnt from the others, so every event once."""
+    samples: int = 200
+    """Spectra to draw for every held-out record."""
+    ablation: bool = False
+    """Compare with a CVAE without the classical backbone too."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        if self.outer_folds < 2:
+            raise InputError(f"--outer-folds: must be at least 2, not {self.outer_folds}")
+        if self.samples < 20:
+            raise InputError(f"--samples: must be at least 20, to tell intervals by, not {self.samples}")
 
 
 def refuse_below_one(config: Any, *names: str) -> None:
