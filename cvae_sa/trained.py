@@ -1,6 +1,7 @@
 """The trained CVAE as one ``.keras`` file: network, scalers, backbone, ANN, calibration; table in, spectra out."""
 
 import json
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,7 +141,8 @@ class TrainedCVAE:
     # --- the file ---
     def save(self, path: Path) -> None:
         """Write the model, whole or not at all."""
-        with runs.atomic(path) as temporary:
+        with runs.atomic(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "__array__", DeprecationWarning)  # TensorFlow's variables, NumPy 2
             self.model.save(temporary)
 
     @classmethod
