@@ -65,7 +65,9 @@ class ClassicalForm:
     components: dict[str, ComponentForm]
 
     @classmethod
-    def fit(cls, table: pd.DataFrame, ln_sa: np.ndarray, columns: Sequence[str]) -> "ClassicalForm":
+    def fit(
+        cls, table: pd.DataFrame, ln_sa: np.ndarray, columns: Sequence[str], ridge: np.ndarray = RIDGE
+    ) -> "ClassicalForm":
         """Fit to N records, each component by itself.
 
         Parameters
@@ -78,6 +80,8 @@ class ClassicalForm:
             (N, P), ln g, NaN where missing.
         columns
             P spectra, ``"PGA"`` or ``"SA(0.200)"``, ascending in period.
+        ridge
+            (K,), precisions of the normal prior around 0 of the coefficients of `features`.
 
         Raises
         ------
@@ -94,7 +98,7 @@ class ClassicalForm:
         for name in sorted(set(component[used])):
             rows = np.flatnonzero(used & (component == name))
             _check_enough(name, ln_sa[rows], event[rows], columns)
-            fitting = _Fitting(predictors.rows(rows), ln_sa[rows], event[rows], site[rows], periods_of(columns))
+            fitting = _Fitting(predictors.rows(rows), ln_sa[rows], event[rows], site[rows], periods_of(columns), ridge)
             found[name] = fitting.run()
         if not found:
             raise InputError(f"no row has a spectral value and all of {', '.join(NEEDED)}; fill them in")
@@ -205,7 +209,16 @@ def roughness_penalty(periods: np.ndarray, strength: float = ROUGHNESS) -> np.nd
 class _Fitting:
     """The fit to the records of one component."""
 
-    def __init__(self, predictors: Predictors, ln_sa: np.ndarray, event: np.ndarray, site: np.ndarray, periods):
+    def __init__(
+        self,
+        predictors: Predictors,
+        ln_sa: np.ndarray,
+        event: np.ndarray,
+        site: np.ndarray,
+        periods: np.ndarray,
+        ridge: np.ndarray,
+    ):
+        self.ridge = ridge
         self.predictors, self.event, self.site = predictors, event, site
         self.code = np.unique(event, return_inverse=True)[1]
         self.style_mix = predictors.style_mix()
@@ -266,7 +279,7 @@ class _Fitting:
             normal[:, p, :, p] = x.T @ x / phi2 - x_sum.T @ (shrink[:, None] * x_sum)
             right[:, p] = x.T @ y / phi2 - x_sum.T @ (shrink * y_sum)
         for k in range(n_terms):
-            normal[k, :, k] += self.roughness + (RIDGE[k] + 1e-9) * np.eye(n_periods)
+            normal[k, :, k] += self.roughness + (self.ridge[k] + 1e-9) * np.eye(n_periods)
         size = n_terms * n_periods
         solved = linalg.solve(normal.reshape(size, size), right.ravel(), assume_a="pos").reshape(right.shape)
         return solved, float((solved * right).sum())
