@@ -20,8 +20,8 @@ N_TERMS = 14
 STYLES = ("SS", "NS", "RS", "U")  # pygmm's names, in the order of the codes
 SINE = [float(np.sin(np.radians(scenarios.USUAL_DIP[style]))) for style in STYLES]
 WIDTH = [scenarios.USUAL_WIDTH[style] for style in STYLES]
-# Precisions as in `shared.classical_form.RIDGE`, higher for what a few events tell: bends of the magnitude scaling, style
-# of faulting, depth. In event-grouped folds of NGA-West2 and of New Zealand records they predict better.
+# Precisions as in `shared.classical_form.RIDGE`, higher for what a few events tell: bends of the magnitude scaling,
+# style of faulting, depth. In event-grouped folds of NGA-West2 and of New Zealand records they predict better.
 RIDGE = np.array([0.0, 0.1, 10.0, 10.0, 0.1, 10.0, 0.1, 0.1, 1000.0, 1000.0, 30.0, 30.0, 30.0, 10.0])
 UNKNOWN_COLUMNS = ("rrup", "ztor", "dip", "width", "rx", "z1pt0", "z2pt5")  # what the seven conditions do not hold
 

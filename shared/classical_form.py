@@ -216,7 +216,7 @@ class _Fitting:
         event: np.ndarray,
         site: np.ndarray,
         periods: np.ndarray,
-        ridge: np.ndarray,
+        ridge: np.ndarray = RIDGE,
     ):
         self.ridge = ridge
         self.predictors, self.event, self.site = predictors, event, site
