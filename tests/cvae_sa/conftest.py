@@ -34,12 +34,17 @@ def recipe():
 
 @pytest.fixture(scope="session")
 def training(records, recipe):
-    """A finished training."""
+    """A finished training, with what it logged and its state after every epoch; do not change it."""
     from cvae_sa.training import Training
 
     done = Training(records, recipe, seed=1)
-    done.logged = []
-    done.run(done.logged.append)
+    done.logged, done.states = [], []
+
+    def after_epoch(metrics):
+        done.logged.append(metrics)
+        done.states.append({name: np.copy(array) for name, array in done.state().items()})
+
+    done.run(after_epoch)
     return done
 
 
