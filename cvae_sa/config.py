@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from shared.command import InputError
 
+WIDEST = 1024  # units of a layer
 Road = Literal["prior", "ann"]
 
 
@@ -36,9 +37,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        refuse_below_one(self, "latent", "batch", "epochs")
-        if min(self.hidden) < 1:
-            raise InputError(f"--hidden: must be at least 1 each, not {' '.join(map(str, self.hidden))}")
+        refuse_below_one(self, "batch", "epochs")
+        for name, sizes in (("latent", (self.latent,)), ("hidden", self.hidden)):
+            if not all(1 <= size <= WIDEST for size in sizes):
+                raise InputError(f"--{name}: must lie in 1 to {WIDEST}, not {' '.join(map(str, sizes))}")
         if not 0 <= self.dropout < 1:
             raise InputError(f"--dropout: must lie in [0, 1), not {self.dropout}")
         if not 0 <= self.annealing <= 1:
@@ -146,3 +148,34 @@ def refuse_below_one(config: Any, *names: str) -> None:
     for name in names:
         if getattr(config, name) < 1:
             raise InputError(f"--{name}: must be at least 1, not {getattr(config, name)}")
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Options of ``explain_cvae.py``."""
+
+    run: str = "latest"
+    """Run folder of the trained model, or latest: the newest complete run below runs/cvae_sa."""
+    input: Path | None = None
+    """Flatfile or table of scenarios to explain; by default records of the run's own data, drawn at random."""
+    data: tuple[Path, ...] = ()
+    """Where the run's data lie now, should they have moved; by default where the run has read them."""
+    rows: int = 1000
+    """Rows to explain, drawn at random where there are more."""
+    background: int = 100
+    """Training records, drawn at random, that an input is left to when it is not told; the time goes with them."""
+    check: int = 20
+    """Rows that shap's Exact explainer explains again, to check against."""
+    road: Road = "prior"
+    """prior: codes of the prior; ann: codes that the ANN predicts from the inputs."""
+    seed: int = 0
+    """Seed of the drawing of rows and of the background."""
+    output: Path | None = None
+    """Folder for the report, new or empty; by default below runs/cvae_sa-explanation."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        refuse_below_one(self, "rows", "background")
+        for name in ("check", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name}: must not be negative, but is {getattr(self, name)}")
