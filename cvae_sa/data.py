@@ -14,7 +14,6 @@ from shared.flatfile import Flatfile
 # The paper's seven inputs. ``style`` and ``direction`` are codes: of `STYLES`, and 0 horizontal, 1 vertical.
 INPUTS = ("mag", "rjb", "ln_rjb", "style", "hypo_depth", "ln_vs30", "direction")
 STYLES = ("SS", "NM", "RV", "U")
-NEEDED = ("mag", "rjb", "hypo_depth", "vs30")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ def _restored(training: Training, run: runs.Run) -> dict[str, Any]:
     if file.exists():
         try:
             training.restore(_read_arrays(file))
-        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            reason = str(error).splitlines()[0][:80]
+        except (KeyError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
             raise InputError(f"{file}: damaged training state ({reason}); start a new run") from None
     return {"after_epoch": training.epochs_done}
 

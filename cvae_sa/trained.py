@@ -3,6 +3,7 @@
 import json
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from cvae_sa.config import WIDEST
 from cvae_sa.data import Records, derive_inputs
 from cvae_sa.model import DIRECTION, ROADS, SpectralCVAE
 from cvae_sa.training import Training
 from shared import runs
 from shared.command import InputError
-from shared.predictions import outside, ranges_of
+from shared.flatfile import periods_of
+from shared.predictions import RANGED, outside, ranges_of
 from shared.reference_gmm import Prediction
 
 CHECKPOINT = "cvae.keras"
@@ -25,6 +28,8 @@ CHUNK = 8192  # rows at a time
 PARTS = ("config.json", "metadata.json", "model.weights.h5")  # of a .keras archive without assets
 LARGEST = 100_000_000  # bytes of an archive, unpacked
 CARD = ("columns", "components", "ranges", "provenance")
+OPTIONS = {"name", "trainable", "dtype", "n_periods", "latent", "hidden", "dropout", "activation", "seed", "card"}
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, RuntimeError, EOFError)
 
 
 class TrainedCVAE:
@@ -159,10 +164,7 @@ class TrainedCVAE:
         try:
             check_archive(path)
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
-            card = model.card
-            if set(card) != set(CARD) or len(card["columns"]) != model.n_periods:
-                raise ValueError("its card does not fit")
-        except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile, RuntimeError) as error:
+        except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
             raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None
         return cls(model)
@@ -174,11 +176,11 @@ def component_of(inputs: np.ndarray) -> np.ndarray:
 
 
 def check_archive(path: Path) -> None:
-    """Look into a ``.keras`` file before Keras does: its parts, their sizes, and that it names our class.
+    """Look into a ``.keras`` file before Keras does: its parts, their sizes, that it names our class, its card.
 
     Raises
     ------
-    ValueError, zipfile.BadZipFile, KeyError
+    zipfile.BadZipFile, zlib.error, or one of `DAMAGED`
         It is something else.
     """
     with zipfile.ZipFile(path) as archive:
@@ -189,7 +191,26 @@ def check_archive(path: Path) -> None:
             raise ValueError("too large")
         config = json.loads(archive.read("config.json"))
     inner = config["config"]
-    if config.get("registered_name") != "cvae_sa>SpectralCVAE":
+    if (config["class_name"], config["registered_name"]) != ("SpectralCVAE", "cvae_sa>SpectralCVAE"):
         raise ValueError("another class of model")
-    if not all(0 < int(size) <= 4096 for size in (inner["n_periods"], inner["latent"], *inner["hidden"])):
+    if set(inner) != OPTIONS or not isinstance(inner["activation"], str):
+        raise ValueError("other options")
+    sizes = (inner["n_periods"], inner["latent"], *inner["hidden"])
+    if not all(isinstance(size, int) and 1 <= size <= WIDEST for size in sizes):
         raise ValueError("sizes out of bounds")
+    check_card(inner["card"], inner["n_periods"])
+
+
+def check_card(card: dict[str, Any], n_periods: int) -> None:
+    """Look into what a file says of its model; raises one of `DAMAGED` where it does not fit."""
+    data = card["provenance"]["data"]
+    if not (
+        set(card) == set(CARD)
+        and len(periods_of(card["columns"])) == n_periods
+        and set(card["components"]) <= {"H", "V"}
+        and set(card["ranges"]) == set(RANGED)
+        and all(float(low) <= float(high) for low, high in card["ranges"].values())
+        and isinstance(data["synthetic"], bool)
+        and isinstance(data["format"], str)
+    ):
+        raise ValueError("its card does not fit")

@@ -16,7 +16,7 @@ from cvae_sa import calibration, factor_start
 from cvae_sa.config import Recipe
 from cvae_sa.data import Records, event_weights
 from cvae_sa.model import ROADS, CodeMap, SpectralCVAE
-from shared import splits
+from shared import classical_form, splits
 from shared.command import InputError
 from shared.records import check_periods
 
@@ -46,6 +46,8 @@ class Training:
         everything = (np.arange(len(records)), np.arange(0))
         self.stages = list(splits.k_fold(groups, folds=recipe.folds, seed=seed)) if calibrate else []
         self.stages += [everything] if whole else []
+        for train, _ in self.stages:
+            self._check_enough(records.rows(train))
         self.batch = min(recipe.batch, len(records))
         self.steps = -(-len(records) // self.batch)  # in an epoch, the same in every stage: one compilation
         self.stage = self.epoch = 0
@@ -57,6 +59,19 @@ class Training:
         self._compile()
 
     # --- set-up ---
+    def _check_enough(self, part: Records) -> None:
+        """Refuse now what the training would only find out after hours."""
+        check_periods(part.ln_sa, part.columns, "training rows less a fold of the events")
+        if self.recipe.backbone == "classical":
+            refused = []
+            for component, rows in part.table.groupby("component").indices.items():
+                try:
+                    classical_form.check_enough(component, part.ln_sa[rows], part.event[rows], part.columns)
+                except InputError as error:
+                    refused.append(str(error))
+            if len(refused) == part.table["component"].nunique():
+                raise InputError(f"training rows less a fold of the events: {refused[0]}; or give --backbone none")
+
     def _compile(self) -> None:
         recipe, options = self.recipe, {"latent": self.recipe.latent, "seed": self.seed}
         self.model = SpectralCVAE(len(self.records.columns), hidden=recipe.hidden, dropout=recipe.dropout, **options)
@@ -204,12 +219,15 @@ class Training:
         """
         variables = self._variables()
         values = [state[f"variable {i}"] for i in range(len(variables))]
-        if state["ln_median"].shape != self.ln_median.shape or any(
-            tuple(variable.shape) != value.shape for variable, value in zip(variables, values, strict=True)
-        ):
+        known = [variable.numpy() for variable in variables] + [self.ln_median, self.sigma]
+        found = [*values, state["ln_median"], state["sigma"]]
+        if any(own.shape != each.shape or own.dtype != each.dtype for own, each in zip(known, found, strict=True)):
             raise ValueError("arrays of other shapes")
-        self.stage, self.epoch, self.begun = (int(each) for each in state["place"])
-        self.ln_median, self.sigma = state["ln_median"], state["sigma"]
+        stage, epoch, begun = (int(each) for each in state["place"])
+        if not (0 <= stage <= len(self.stages) and 0 <= epoch <= self.recipe.epochs):
+            raise ValueError("no such epoch")
+        self.stage, self.epoch, self.begun = stage, epoch, bool(begun)
+        self.ln_median, self.sigma = state["ln_median"].copy(), state["sigma"].copy()
         self.held_out_loss, self.notes = state["held_out_loss"].tolist(), state["notes"].tolist()
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -270,6 +288,10 @@ class _Epoch(_Shuffle):
 
     def on_epoch_end(self, epoch, logs=None):
         training = self.training
+        if not np.isfinite(logs["loss"]):
+            raise InputError(
+                f"training diverged in epoch {training.epochs_done + 1}; start again with a lower --learning-rate"
+            )
         training.epoch = epoch + 1
         if epoch + 1 == training.recipe.epochs and "val_loss" in logs:
             training.held_out_loss.append(float(logs["val_loss"]))

@@ -97,7 +97,7 @@ class ClassicalForm:
         found = {}
         for name in sorted(set(component[used])):
             rows = np.flatnonzero(used & (component == name))
-            _check_enough(name, ln_sa[rows], event[rows], columns)
+            check_enough(name, ln_sa[rows], event[rows], columns)
             fitting = _Fitting(predictors.rows(rows), ln_sa[rows], event[rows], site[rows], periods_of(columns), ridge)
             found[name] = fitting.run()
         if not found:
@@ -332,7 +332,8 @@ def _labels(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return component.to_numpy(), event.astype(str).to_numpy(), labels
 
 
-def _check_enough(component: str, ln_sa: np.ndarray, event: np.ndarray, columns: list[str]) -> None:
+def check_enough(component: str, ln_sa: np.ndarray, event: np.ndarray, columns: list[str]) -> None:
+    """Refuse, by an `InputError`, spectra (N, P) of a component and their events that the form cannot be fitted to."""
     events, largest = np.unique(event, return_counts=True)
     if len(event) < LEAST_RECORDS or len(events) < LEAST_EVENTS:
         raise InputError(
