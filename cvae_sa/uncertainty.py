@@ -1,0 +1,239 @@
+"""What a CVAE's sampled spectra say of held-out records: intervals, scores, correlation between periods.
+
+Axes: N records, P periods, S samples, K samples that are kept, Q quantiles.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from cvae_sa.data import Records
+from cvae_sa.model import LN_2PI, ROADS
+from cvae_sa.trained import TrainedCVAE, component_of
+from shared import scores
+from shared.flatfile import periods_of
+from shared.held_out import magnitude_bins
+from shared.reference_gmm import Prediction, baker_jayaram_2008
+
+LEVELS = (0.50, 0.68, 0.95)  # of the central intervals whose coverage is counted
+QUANTILES = (0.025, 0.16, 0.50, 0.84, 0.975)
+KEPT = 4  # samples of a record that are kept, for the correlation between periods
+DRAWS = 64  # codes by which the density of a whole spectrum is found
+WIDER = 1.2  # deviation of the codes drawn for it over that of the encoder: heavier tails than what they stand for
+LEAST_PAIRS = 100  # records with both periods, from which on a correlation counts in the headline
+NUGGET = 0.02  # share of a variance that no other period shares, where a published correlation has PGA as SA(0.010)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """Of spectra sampled for N records: all of ln Sa, NaN where nothing was observed (but for ``joint``)."""
+
+    pit: np.ndarray  # (N, P) share of the samples below what was observed
+    crps: np.ndarray  # (N, P) ln units, fair
+    sigma: np.ndarray  # (N, P) standard deviation of the samples; everywhere
+    quantiles: np.ndarray  # (N, P, Q) ln g, at `QUANTILES`; everywhere
+    kept: np.ndarray  # (N, P, K) samples less the median
+    joint: np.ndarray  # (N,) ln density of all observed periods of a record together, nats
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> "Sampled":
+        """NaN everywhere, to be filled by `store`."""
+        n, p = shape
+        shapes = ((n, p), (n, p), (n, p), (n, p, len(QUANTILES)), (n, p, KEPT), (n,))
+        return cls(*(np.full(each, np.nan, np.float32) for each in shapes))
+
+    def store(self, positions: np.ndarray, part: "Sampled") -> None:
+        """Write ``part`` over the records at ``positions``, in place."""
+        for name, values in vars(part).items():
+            getattr(self, name)[positions] = values
+
+
+def sampled(model: TrainedCVAE, records: Records, n: int, seed: int, road: str) -> Sampled:
+    """``n`` spectra drawn for each of ``records``, compared with what was observed."""
+    found = Sampled.empty(records.ln_sa.shape)
+    for place, drawn in model.sample_chunks(records.table, n, seed, road):  # (S, rows, P)
+        observed = records.ln_sa[place]
+        median, _ = model.moments(records.inputs[place], road)
+        found.pit[place] = scores.pit_samples(drawn, observed)
+        found.crps[place] = scores.crps_samples(drawn, observed, fair=True)
+        found.sigma[place] = drawn.std(axis=0, ddof=1)
+        found.quantiles[place] = np.moveaxis(np.quantile(drawn, QUANTILES, axis=0), 0, -1)
+        kept = np.where(np.isfinite(observed), drawn[:KEPT] - median, np.nan)
+        found.kept[place] = np.moveaxis(kept, 0, -1)
+    found.joint[:] = joint_log_density(model, records, seed, road)
+    return found
+
+
+# --- the density of a whole spectrum ---------------------------------------------------------------------------------
+def joint_log_density(model: TrainedCVAE, records: Records, seed: int, road: str, draws: int = DRAWS) -> np.ndarray:
+    """ln p(spectrum | conditions), nats (N,), of the observed periods of each record under the calibrated CVAE.
+
+    p(y | c) = ∫ p(y | z, c) p(z) dz by importance sampling with the encoder's codes, a little wider (Burda et al. 2016,
+    arXiv 1509.00519). It is the density that samples come from itself, whatever its shape; a Gaussian with the samples'
+    covariance would need many samples a record to be told, and no missing period.
+    """
+    inputs = records.inputs
+    scale = model.model.scale.numpy()[ROADS.index(road)][component_of(inputs)].astype(float)
+    median, _ = model.moments(inputs, road)
+    raw = (median + (records.ln_sa - median) / scale).astype(np.float32)  # as before calibration
+    mean, log_variance = model.encode(dataclasses.replace(records, ln_sa=raw))
+    spread = WIDER * np.exp(0.5 * log_variance)
+    centre, prior = (np.asarray(each) for each in model.model.code_of(inputs, road))
+    generator, weights = np.random.default_rng([seed, 1]), []
+    for _ in range(draws):
+        noise = generator.standard_normal(mean.shape, dtype=np.float32)
+        code = mean + spread * noise
+        decoded, deviation = model.decode(code, inputs)
+        likelihood = np.nansum(_log_normal(raw, decoded, deviation), axis=1)
+        proposed = (-0.5 * (noise**2 + LN_2PI) - np.log(spread)).sum(axis=1)
+        weights.append(likelihood + _log_normal(code, centre, prior).sum(axis=1) - proposed)
+    stretched = np.where(np.isfinite(records.ln_sa), np.log(scale), 0.0).sum(axis=1)
+    return special.logsumexp(np.array(weights, dtype=float), axis=0) - np.log(draws) - stretched
+
+
+def _log_normal(value: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    return -0.5 * (((value - mean) / deviation) ** 2 + LN_2PI) - np.log(deviation)
+
+
+def correlated_log_density(residual: np.ndarray, sigma: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """ln normal density, nats (N,), of residuals (N, P), NaN where missing, of one correlation (P, P) between periods.
+
+    NaN for a record without any.
+    """
+    seen = np.isfinite(residual + sigma)
+    found = np.full(len(residual), np.nan)
+    patterns, which = np.unique(seen, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        if not pattern.any():
+            continue
+        rows = which.ravel() == number
+        part, spread = residual[rows][:, pattern].astype(float), sigma[rows][:, pattern].astype(float)
+        factor = np.linalg.cholesky(correlation[np.ix_(pattern, pattern)])
+        white = np.linalg.solve(factor, (part / spread).T)
+        log_det = np.log(np.diag(factor)).sum()
+        found[rows] = -0.5 * ((white**2).sum(axis=0) + pattern.sum() * LN_2PI) - log_det - np.log(spread).sum(axis=1)
+    return found
+
+
+def spectra_table(
+    samples: Mapping[str, Sampled], predictions: Mapping[str, Prediction], records: Records
+) -> pd.DataFrame:
+    """How likely whole spectra are, a row a component and model: ``llh`` in bits a value, less is better.
+
+    ``samples`` by model have their own density; those of ``predictions`` with a sigma are taken as normal, periods as
+    independent and with the correlation of Baker and Jayaram (2008). Of records at the values that all models have.
+    """
+    known = {model: each for model, each in predictions.items() if np.isfinite(each.sigma).any()}
+    seen = np.isfinite(records.ln_sa) & np.logical_and.reduce(
+        [np.isfinite(each.ln_median + each.sigma) for each in known.values()]
+    )
+    whole = (seen == np.isfinite(records.ln_sa)).all(axis=1) & seen.any(axis=1)  # every model has every observed value
+    independent = np.eye(len(records.columns))
+    published = (1.0 - NUGGET) * baker_jayaram_2008(periods_of(records.columns)) + NUGGET * independent
+    published = _positive(published)
+    densities = {(model, "its own"): each.joint for model, each in samples.items()}
+    for model, each in known.items():
+        residual = records.ln_sa - each.ln_median
+        densities[model, "none"] = correlated_log_density(residual, each.sigma, independent)
+        densities[model, "Baker and Jayaram (2008)"] = correlated_log_density(residual, each.sigma, published)
+    rows, component = [], records.table["component"].to_numpy()
+    for name in np.unique(component):
+        of = whole & (component == name)
+        count = int(seen[of].sum())
+        for (model, correlation), density in densities.items():
+            bits = -density[of].sum(dtype=float) / np.log(2.0) / count if count else np.nan
+            about = {"component": name, "model": model, "correlation between periods": correlation}
+            rows.append(about | {"records": int(of.sum()), "values": count, "llh": bits})
+    return pd.DataFrame(rows)
+
+
+def _positive(correlation: np.ndarray) -> np.ndarray:
+    """The nearest matrix with eigenvalues of at least half of `NUGGET`, its diagonal 1 again."""
+    values, vectors = np.linalg.eigh(correlation)
+    fixed = (vectors * np.maximum(values, NUGGET / 2)) @ vectors.T
+    deviation = np.sqrt(np.diag(fixed))
+    return fixed / np.outer(deviation, deviation)
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+def coverage_table(pits: Mapping[str, np.ndarray], table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Shares of observations inside the central intervals of `LEVELS`, from PIT (N, P) by model.
+
+    One row per component, model, ``magnitude`` bin and period, as `shared.held_out.calibration_table` has them.
+    """
+    parts, event, component = [], table["event_id"].to_numpy(), table["component"].to_numpy()
+    bins = magnitude_bins(table["mag"].to_numpy(float))
+    for model, pit in pits.items():
+        for name in np.unique(component):
+            for label, inside in bins.items():
+                rows = inside & (component == name)
+                seen = np.isfinite(pit[rows])
+                if not seen.any():
+                    continue
+                part = {"component": name, "model": model, "magnitude": label}
+                part |= {"column": list(columns), "period": periods_of(columns), "n": seen.sum(axis=0)}
+                part["n_events"] = [len(np.unique(event[rows][each])) for each in seen.T]
+                shares = scores.coverage(pit[rows], LEVELS)
+                part |= {f"coverage_{100 * level:g}": share for level, share in zip(LEVELS, shares, strict=True)}
+                parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def coverage_summary(coverage: pd.DataFrame, least: int = LEAST_PAIRS) -> pd.DataFrame:
+    """Coverage over all periods, a row a component and model, and the largest deviation of one of them.
+
+    Of periods with at least ``least`` values.
+    """
+    rows = coverage[(coverage["magnitude"] == "all") & (coverage["n"] >= min(least, coverage["n"].max()))]
+    found = []
+    for (component, model), part in rows.groupby(["component", "model"], sort=False):
+        row = {"component": component, "model": model, "values": int(part["n"].sum())}
+        for level in LEVELS:
+            name = f"coverage_{100 * level:g}"
+            off = (part[name] - level).abs()
+            row[name] = float(np.average(part[name], weights=part["n"]))
+            row[f"largest_deviation_{100 * level:g}"] = float(off.max())
+            row[f"at_{100 * level:g}"] = part["column"].loc[off.idxmax()]
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+# --- between periods -------------------------------------------------------------------------------------------------
+def correlation_table(
+    samples: Mapping[str, Sampled], observed: Mapping[str, np.ndarray], table: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Correlation between periods, a row a component and pair: ``observed``, of samples by model, and published.
+
+    ``observed`` by component are total residuals (N of the component, P) without their bias. Samples are of the same
+    records, missing where these are. ``n``: records with both periods.
+    """
+    parts, component = [], table["component"].to_numpy()
+    for name, total in observed.items():
+        rows = component == name
+        terms = {"observed": total}
+        for model, each in samples.items():
+            terms[model] = np.concatenate(list(np.moveaxis(each.kept[rows], -1, 0)))
+        part = scores.correlation_table(terms, columns)
+        seen = np.isfinite(total).astype(float)
+        part.insert(4, "n", (seen.T @ seen)[np.triu_indices(len(columns), 1)].astype(int))
+        part.insert(0, "component", name)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def correlation_errors(table: pd.DataFrame, models: Sequence[str], least: int = LEAST_PAIRS) -> pd.DataFrame:
+    """Mean absolute difference from the observed correlation, a row a component and model of ``models``.
+
+    ``error``: over pairs with at least ``least`` records; ``error_all``: over all that have a correlation.
+    """
+    rows = []
+    for component, part in table.groupby("component", sort=False):
+        for model in models:
+            off = (part[model] - part["observed"]).abs()
+            many = off[part["n"] >= least]
+            row = {"component": component, "model": model, "pairs": int(many.notna().sum()), "error": many.mean()}
+            rows.append(row | {"largest": many.max(), "pairs_all": int(off.notna().sum()), "error_all": off.mean()})
+    return pd.DataFrame(rows)
