@@ -82,13 +82,14 @@ class Game:
 
 @dataclass(frozen=True)
 class Explained:
-    """N records explained at the P ``columns``, against K records of ``background`` (K, 7).
+    """N records explained at the P ``columns``, against K records of ``background`` (K, 7), codes by ``road``.
 
     ``inputs`` (N, 7) are the records'. ``apart`` says, by the name of the game, the largest difference from shap's
     Exact explainer over the first ``checked`` records, in ln units.
     """
 
     columns: list[str]
+    road: str
     inputs: np.ndarray
     background: np.ndarray
     grouped: Game
@@ -133,7 +134,8 @@ def explain(
             exact = by_shap(function, inputs[:check], background, grouped=name == "grouped")
             apart[name] = float(np.abs(game.values[:check] - exact).max())
             refuse_apart(apart[name], f"{name} game: the values are not those of shap's Exact explainer")
-    return Explained(list(model.columns), inputs, background, **games, checked=min(check, len(inputs)), apart=apart)
+    checked = min(check, len(inputs))
+    return Explained(list(model.columns), road, inputs, background, **games, checked=checked, apart=apart)
 
 
 def refuse_apart(difference: float, what: str) -> None:
@@ -294,6 +296,7 @@ def headline(found: Explained) -> dict[str, Any]:
     """For ``results.json``: counts, additivity, differences from shap and between the games, importance."""
     apart = grouping_table(found)
     return {
+        "road": found.road,
         "records": len(found.inputs),
         "background": len(found.background),
         "additivity": {"grouped": found.grouped.additivity, "seven": found.seven.additivity},

@@ -1,12 +1,11 @@
 """Figures of Shapley values, from the numbers of `explanation`; they neither show nor save."""
 
-from collections.abc import Sequence
-
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -31,6 +30,7 @@ NAMES = {
 DRAWN = dict(zip(("mag", DISTANCE, "ln_vs30", "direction", "hypo_depth", "style"), COLOURS, strict=False))
 AXES = {"mag": "mag", DISTANCE: "rjb", "ln_vs30": "vs30", "hypo_depth": "hypo_depth"}  # names of `label_axis`
 LOW_TO_HIGH = "plasma"
+CATEGORIES = {"style": (STYLES, (BLUE, RED, GREEN, PINK)), "direction": (("H", "V"), (SKY, ORANGE))}
 DOTS = 2000  # records that are drawn
 
 
@@ -83,14 +83,13 @@ def summary(found: Explained, synthetic: bool) -> Figure:
         axis.set_title(period_name(found.columns[place], periods[place]), loc="left")
         axis.set_xlabel("Shapley value (ln units)")
     axes[0, 0].set_yticks(range(len(order)), [NAMES[name] for name in order])
-    bar = figure.colorbar(ScalarMappable(cmap=LOW_TO_HIGH), ax=axes, label="value of the input", aspect=30)
-    bar.set_ticks([0.0, 1.0], labels=["low", "high"])
+    _low_to_high(figure, axes, "value of the input, by rank")
     handles = [
-        Line2D([], [], marker="o", ms=4, linestyle="", color=COLOURS[code], label=text)
-        for name, texts in (("style", STYLES), ("direction", ("H", "V")))
+        Line2D([], [], marker="o", ms=4, linestyle="", color=colour, label=f"{name} {text}")
+        for name, categories in CATEGORIES.items()
         if name in order
-        for code, text in enumerate(texts)
-        if (found.inputs[:, INPUTS.index(name)] == code).any()
+        for code, (text, colour) in enumerate(zip(*categories, strict=True))
+        if code in _present(found, name)
     ]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
@@ -98,14 +97,15 @@ def summary(found: Explained, synthetic: bool) -> Figure:
 
 
 def dependence(found: Explained, synthetic: bool) -> Figure:
-    """Shapley values against their input, a row for each of some periods; colour: magnitude, or distance for it."""
+    """Shapley values against their input, a row for each of some periods; colour: magnitude, or distance for it.
+
+    Every column has a scale of its own, so that small effects are seen.
+    """
     periods = periods_of(found.columns)
     shown = shown_positions(periods, DEPENDENCE_PERIODS)
     players = _varying(found)
     few = np.random.default_rng(0).permutation(len(found.inputs))[:DOTS]
-    figure, axes = new_figure(
-        len(shown), len(players), size=(2.7, 2.3), sharex="col", sharey="row", gridspec_kw={"wspace": 0.03}
-    )
+    figure, axes = new_figure(len(shown), len(players), size=(2.7, 2.3), sharex="col", sharey="col")
     for line, place in zip(axes, shown, strict=True):
         for axis, name in zip(line, players, strict=True):
             values = found.grouped.of(name)[few, place]
@@ -120,20 +120,18 @@ def dependence(found: Explained, synthetic: bool) -> Figure:
         _label(axis, found, name)
     for axis, name in zip(axes[0], players, strict=True):
         axis.set_title(NAMES[name], loc="left")
-    bar = figure.colorbar(
-        ScalarMappable(cmap=LOW_TO_HIGH), ax=axes, label="magnitude (in the plot of magnitude: rjb), by rank", aspect=40
-    )
-    bar.set_ticks([0.0, 1.0], labels=["low", "high"])
+    _low_to_high(figure, axes, "magnitude (in the plots of magnitude: rjb), by rank")
     return mark_synthetic(figure, synthetic)
 
 
 def grouping(found: Explained, table: pd.DataFrame, synthetic: bool) -> Figure:
     """What parting distance from its log does; ``table`` is `explanation.grouping_table`.
 
-    Left: mean |Shapley value| against the period. Right: the values at the period where the two games differ most.
+    Left: mean |Shapley value| against the period. The others: values, and the difference of the two games, at the
+    period where they differ most.
     """
-    figure, axes = new_figure(1, 2, size=(5.2, 3.8))
-    left, right = axes[0]
+    figure, axes = new_figure(1, 3, size=(4.4, 3.6))
+    left, middle, right = axes[0]
     lines = {"distance": (BLUE, "-"), "rjb + ln_rjb": (BLACK, "--"), "rjb": (RED, "-"), "ln_rjb": (GREEN, "-")}
     labels = {"distance": "one player: distance", "rjb + ln_rjb": "two players: their sum"}
     labels |= {"rjb": "two players: rjb", "ln_rjb": "two players: ln rjb"}
@@ -149,15 +147,19 @@ def grouping(found: Explained, table: pd.DataFrame, synthetic: bool) -> Figure:
     place = int(table["mean difference"].argmax())
     rjb = np.maximum(found.inputs[:, INPUTS.index("rjb")], 1.0)
     dots = {"linestyle": "", "marker": ".", "markersize": 3, "alpha": 0.5, "rasterized": True}
-    for player, colour in (("rjb", RED), ("ln_rjb", GREEN)):
-        right.plot(rjb, found.seven.of(player)[:, place], color=colour, **dots)
-    right.plot(rjb, found.seven.of("rjb")[:, place] + found.seven.of("ln_rjb")[:, place], color=BLACK, **dots)
-    right.plot(rjb, found.grouped.of(DISTANCE)[:, place], color=BLUE, **dots)
-    right.axhline(0.0, color="0.4", linewidth=0.8)
-    label_axis(right, "rjb")
-    right.set_ylabel("Shapley value (ln units)")
+    whole, one, other = found.grouped.of(DISTANCE), found.seven.of("rjb"), found.seven.of("ln_rjb")
+    for values, colour in ((whole, BLUE), (one, RED), (other, GREEN)):
+        middle.plot(rjb, values[:, place], color=colour, **dots)
+    right.plot(rjb, (whole - one - other)[:, place], color=BLACK, **dots)
     name = period_name(found.columns[place], float(table["period"].iloc[place]))
-    right.set_title(f"{name}, where the two games differ most; same colours", loc="left", fontsize=8)
+    for axis, label in (
+        (middle, "Shapley value (ln units)"),
+        (right, "one player less the sum of two (ln units)"),
+    ):
+        axis.axhline(0.0, color="0.4", linewidth=0.8)
+        label_axis(axis, "rjb")
+        axis.set_ylabel(label)
+        axis.set_title(f"{name}, where the games differ most", loc="left", fontsize=8)
     return mark_synthetic(figure, synthetic)
 
 
@@ -181,17 +183,28 @@ def _label(axis: Axes, found: Explained, name: str) -> None:
     if name in AXES:
         label_axis(axis, AXES[name])
         return
-    texts: Sequence[str] = STYLES if name == "style" else ("H", "V")
-    axis.set_xticks(range(len(texts)), texts)
+    present = _present(found, name)
+    axis.set_xticks(present, [CATEGORIES[name][0][code] for code in present])
+    axis.set_xlim(min(present) - 0.5, max(present) + 0.5)
     axis.set_xlabel(NAMES[name])
 
 
 def _colours(found: Explained, name: str) -> np.ndarray:
     """A colour (N, 4) for every record, by the rank of the input, or by the category."""
     values = found.inputs[:, INPUTS.index("rjb" if name == DISTANCE else name)]
-    if name in ("style", "direction"):
-        return matplotlib.colors.to_rgba_array(COLOURS)[values.astype(int)]
+    if name in CATEGORIES:
+        return to_rgba_array(CATEGORIES[name][1])[values.astype(int)]
     return matplotlib.colormaps[LOW_TO_HIGH](pd.Series(values).rank(pct=True).to_numpy())
+
+
+def _present(found: Explained, name: str) -> list[int]:
+    """The codes of a category that the explained records have."""
+    return np.unique(found.inputs[:, INPUTS.index(name)]).astype(int).tolist()
+
+
+def _low_to_high(figure: Figure, axes: np.ndarray, label: str) -> None:
+    bar = figure.colorbar(ScalarMappable(cmap=LOW_TO_HIGH), ax=axes, label=label, aspect=35, pad=0.01)
+    bar.set_ticks([0.0, 1.0], labels=["low", "high"])
 
 
 def _swarm(values: np.ndarray, limit: float, bins: int = 120) -> np.ndarray:

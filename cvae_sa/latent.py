@@ -5,6 +5,7 @@ Axes: N records, L dimensions of the code, P periods, Z values of a code.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -214,3 +215,48 @@ def traversal_table(ln_sa: np.ndarray, columns: list[str], steps: np.ndarray = S
     latent, n, n_periods = ln_sa.shape
     names = {"dimension": np.repeat([f"z{k + 1}" for k in range(latent)], n), "z": np.tile(steps, latent)}
     return pd.concat([pd.DataFrame(names), pd.DataFrame(np.exp(ln_sa).reshape(-1, n_periods), columns=columns)], axis=1)
+
+
+# --- all of it -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class LatentSpace:
+    """What there is to say of the latent space of a model, of N records.
+
+    ``collapse``, ``ann`` and ``associations`` are the tables of `collapse_table`, `ann_table` and `association_table`;
+    ``spectra`` (L, Z, P) the `traversal` of ``scenario``, ln g.
+    """
+
+    records: Records
+    codes: Codes
+    collapse: pd.DataFrame
+    ann: pd.DataFrame
+    associations: pd.DataFrame
+    scenario: pd.DataFrame
+    spectra: np.ndarray
+
+
+def study(model: TrainedCVAE, records: Records) -> LatentSpace:
+    """Everything above, of the N ``records`` (horizontal and vertical together)."""
+    codes = encode(model, records)
+    quantities = input_quantities(records) | residual_terms(model, records)
+    scenario = reference_scenario(model)
+    return LatentSpace(
+        records,
+        codes,
+        collapse_table(codes),
+        ann_table(codes),
+        association_table(codes, quantities),
+        scenario,
+        traversal(model, scenario),
+    )
+
+
+def headline(space: LatentSpace) -> dict[str, Any]:
+    """For ``results.json``."""
+    return {
+        "records": len(space.records),
+        "active_units": int(space.collapse["active"].sum()),
+        "units": len(space.collapse),
+        "kl": float(space.collapse["kl"].sum()),
+        "dimensions": space.collapse.merge(space.ann, on="dimension", suffixes=("", "_ann")).to_dict("records"),
+    }

@@ -3,11 +3,12 @@
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy.stats import norm
 
 from cvae_sa.latent import STEPS, Codes
@@ -60,7 +61,7 @@ def association_map(table: pd.DataFrame, synthetic: bool) -> Figure:
     image = axis.imshow(np.clip(share, 0.0, 1.0), cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for row, column in np.ndindex(share.shape):
         if np.isfinite(share[row, column]):
-            text = f"{share[row, column]:.2f}"
+            text = f"{max(share[row, column], 0.0):.2f}"  # adjusted: nothing may come out just below 0
             text += f"  ({rank[row, column]:+.2f})" if np.isfinite(rank[row, column]) else ""
             colour = "white" if share[row, column] > 0.6 else "black"
             axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
@@ -91,8 +92,8 @@ def code_plane(codes: Codes, collapse: pd.DataFrame, table: pd.DataFrame, synthe
         scale = (LogNorm if quantity in LOG_AXES else Normalize)(low, max(high, low * 1.0001))
         points = axis.scatter(x[rows], y[rows], c=values, cmap=colour_map, norm=scale, **style)
         bar = figure.colorbar(points, ax=axis, label=LABELS[quantity])
-        bar.ax.yaxis.set_minor_formatter(NullFormatter())
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        if quantity in LOG_AXES:
+            _plain_ticks(bar.ax.yaxis)
     component = table["component"].to_numpy()[rows]
     colours = ListedColormap(COLOURS[:2])
     points = axes[1, 1].scatter(x[rows], y[rows], c=component == "V", cmap=colours, vmin=-0.5, vmax=1.5, **style)
@@ -130,9 +131,8 @@ def traversals(
     axes[0, 0].set_ylabel("decoded Sa (g)")
     axes[1, 0].set_ylabel("ratio to z = 0")
     for axis in (axes[0, 0], axes[1, 0]):
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.yaxis.set_minor_formatter(NullFormatter())
-    figure.colorbar(ScalarMappable(scale, STEPPED), ax=axes, label="z of the dimension, the others 0")
+        _plain_ticks(axis.yaxis)
+    figure.colorbar(ScalarMappable(scale, STEPPED), ax=axes, label="z of the dimension, the others 0", pad=0.01)
     figure.suptitle(f"{scenario}. {PGA_NOTE}", fontsize=8)
     return mark_synthetic(figure, synthetic)
 
@@ -156,7 +156,8 @@ def ann_against_encoder(codes: Codes, collapse: pd.DataFrame, ann: pd.DataFrame,
         )
         axis.axline((0.0, 0.0), slope=1.0, color="black", linewidth=1.0)
         row = ann.iloc[place]
-        axis.set_title(f"{row['dimension']}: R² {row['r2']:.2f}, spread of the ANN {row['deviation']:.2f}", loc="left")
+        about = f"{row['dimension']}: R² {row['r2']:.2f}, the ANN's spread {row['deviation']:.2f}"
+        axis.set_title(about, loc="left", fontsize=9)
         axis.set_xlabel("code by the encoder, of the observed spectrum")
         axis.set_aspect("equal")
     axes[0, 0].set_ylabel("code by the ANN, of the inputs")
@@ -169,6 +170,13 @@ def ann_against_encoder(codes: Codes, collapse: pd.DataFrame, ann: pd.DataFrame,
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return mark_synthetic(figure, synthetic)
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Ticks at 1, 2, 5, 10, ... of a logarithmic axis, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _shown(collapse: pd.DataFrame) -> list[int]:
