@@ -129,6 +129,7 @@ class Training:
                 validation_data=self._padded(held_out) if len(held_out) else None,
                 validation_batch_size=self._largest_fold(),
                 callbacks=[_Epoch(self, batches, after_epoch)],
+                shuffle=False,  # of the batches, by an unseeded generator
                 verbose=0,
             )
             self._end(part, held_out)
@@ -148,12 +149,10 @@ class Training:
         unit = np.sqrt(pd.DataFrame(left**2).mul(weight, axis=0).sum().to_numpy() / (np.isfinite(left).T @ weight))
         model.unit.assign(unit)
         loadings, noise = factor_start.factor_analysis(left / unit, self.recipe.latent, weight)
-        matrix, variance = factor_start.linear_encoder(loadings, noise)
         model.loadings.kernel.assign(loadings)
-        model.factors.kernel.assign(matrix)
+        model.factors.kernel.assign((loadings / noise).T)
+        model.experts.kernel.assign((loadings / np.sqrt(noise)).T)
         model.log_noise.assign(0.5 * np.log(noise))
-        code = model.encoder.layers[-1]
-        code.bias.assign(np.concatenate([np.zeros(self.recipe.latent), np.log(variance)]))
         self.begun = True
 
     def _end(self, part: Records, held_out: np.ndarray) -> None:
@@ -180,7 +179,7 @@ class Training:
         codes = np.concatenate([ops.convert_to_numpy(each) for each in self.model.encode(part.inputs, part.ln_sa)], 1)
         steps = -(-len(self.records) // CODE_MAP_BATCH)
         batches = Batches(part, CODE_MAP_BATCH, steps, (self.seed, self.stage, 1), codes)
-        self.code_map.fit(batches, epochs=CODE_MAP_EPOCHS, callbacks=[_Shuffle(batches)], verbose=0)
+        self.code_map.fit(batches, epochs=CODE_MAP_EPOCHS, callbacks=[_Shuffle(batches)], shuffle=False, verbose=0)
         for own, fitted in zip(self.model.code_map.weights, self.code_map.weights, strict=True):
             own.assign(fitted.numpy())
 
@@ -202,8 +201,8 @@ class Training:
         """All that changes, as arrays: for an ``.npz``."""
         progress = {
             "place": np.array([self.stage, self.epoch, self.begun]),
-            "ln_median": self.ln_median,
-            "sigma": self.sigma,
+            "ln_median": self.ln_median.copy(),
+            "sigma": self.sigma.copy(),
             "held_out_loss": np.array(self.held_out_loss),
             "notes": np.array(self.notes, dtype=str),
         }
