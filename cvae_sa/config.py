@@ -26,9 +26,9 @@ class Recipe:
     """Decoupled weight decay of all weights."""
     batch: int = 256
     """Records in a step."""
-    epochs: int = 60
+    epochs: int = 40
     """Passes over the training records."""
-    annealing: float = 0.2
+    annealing: float = 0.0
     """Share of the epochs over which the weight of the Kullback-Leibler term rises to 1; 0: it is 1 from the start."""
     backbone: Literal["classical", "none"] = "classical"
     """classical: the network corrects a refitted classical ground-motion model; none: it corrects a constant."""

@@ -46,10 +46,3 @@ def second_moments(scaled: np.ndarray, weight: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(pd.DataFrame(correlation).fillna(0.0).to_numpy())
     correlation = (vectors * np.maximum(values, 1e-4)) @ vectors.T
     return correlation * np.outer(deviation, deviation)
-
-
-def linear_encoder(loadings: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The posterior of the factors (Bartholomew and Knott 1999): matrix (P, L) to their mean, and variances (L,)."""
-    precision = np.eye(len(loadings)) + (loadings / noise) @ loadings.T
-    covariance = np.linalg.inv(precision)
-    return (covariance @ (loadings / noise)).T, np.diag(covariance)

@@ -154,6 +154,7 @@ class SpectralCVAE(keras.Model):
             name="encoder",
         )
         self.factors = _dense(latent, seed + 10, "factors", use_bias=False)
+        self.experts = _dense(latent, seed + 11, "experts", use_bias=False)
         self.decoder = keras.Sequential(
             [
                 _dense(second, seed + 4, "decoder_1", activation=activation),
@@ -213,6 +214,7 @@ class SpectralCVAE(keras.Model):
         self.backbone.build((None, 7))
         self.encoder.build((None, 2 * self.n_periods + N_FEATURES))
         self.factors.build((None, self.n_periods))
+        self.experts.build((None, self.n_periods))
         self.decoder.build((None, self.latent + N_FEATURES))
         self.loadings.build((None, self.latent))
         self.code_map.build((None, 7))
@@ -235,21 +237,34 @@ class SpectralCVAE(keras.Model):
     def undecayed(self) -> list[keras.Variable]:
         """What weight decay leaves alone: biases and the linear parts, in which the factor analysis lies."""
         biases = [variable for variable in self.trainable_variables if variable.name == "bias"]
-        return [*biases, self.loadings.kernel, self.factors.kernel, self.log_noise]
+        return [*biases, self.loadings.kernel, self.factors.kernel, self.experts.kernel, self.log_noise]
 
     # --- the parts ---
     def base(self, inputs):
         """ln median of the classical backbone, (B, P)."""
         return self.backbone(inputs)
 
-    def encode(self, inputs, ln_sa, training=False):
-        """Mean and ln variance (B, L) of the code of spectra (B, P), NaN where missing."""
+    def posterior(self, inputs, ln_sa, training=False):
+        """Mean (B, L) and root (B, L, L) of q(z | y, c): its covariance is root @ rootᵀ. NaN in ``ln_sa`` is missing.
+
+        Every observed period is an expert (Wu and Goodman 2018): it adds e eᵀ, with e of ``experts`` (P, L), to the
+        precision, and its residual times ``factors`` (P, L) to the mean, so that a missing period says nothing. For a
+        linear decoder that is the exact posterior; the dense layers correct its mean and its deviations.
+        """
         seen = ops.logical_not(ops.isnan(ln_sa))
-        scaled = (ln_sa - self.base(inputs)) / self.unit
-        scaled = ops.where(seen, scaled, 0.0)
-        features = [scaled, ops.cast(seen, "float32"), self.conditions(inputs)]
-        own, log_variance = ops.split(self.encoder(ops.concatenate(features, axis=1), training=training), 2, axis=1)
-        return self.factors(scaled) + own, ops.clip(log_variance, -10.0, 4.0)
+        scaled = ops.where(seen, (ln_sa - self.base(inputs)) / self.unit, 0.0)
+        seen = ops.cast(seen, "float32")
+        features = ops.concatenate([scaled, seen, self.conditions(inputs)], axis=1)
+        own, widening = ops.split(self.encoder(features, training=training), 2, axis=1)
+        inverse = inverse_root(seen, self.experts.kernel)  # (B, L, L), lower: precision⁻¹ = inverseᵀ @ inverse
+        mean = ops.einsum("bki,bkj,bj->bi", inverse, inverse, self.factors(scaled)) + own
+        root = ops.exp(0.5 * ops.clip(widening, -4.0, 4.0))[:, :, None] * ops.transpose(inverse, (0, 2, 1))
+        return mean, root
+
+    def encode(self, inputs, ln_sa, training=False):
+        """Mean and ln variance (B, L) of the code of spectra (B, P), NaN where missing; see `posterior`."""
+        mean, root = self.posterior(inputs, ln_sa, training=training)
+        return mean, ops.log(ops.sum(root**2, axis=2))
 
     def decode(self, code, inputs, training=False):
         """Mean and standard deviation (B, P), ln g, of spectra given codes (B, L) and conditions (B, 7)."""
@@ -261,11 +276,11 @@ class SpectralCVAE(keras.Model):
 
     def call(self, x, training=False):
         """Encode, draw a code, decode."""
-        mean, log_variance = self.encode(x["inputs"], x["ln_sa"], training=training)
-        noise = keras.random.normal(ops.shape(mean), seed=self.draws)
-        code = mean + ops.exp(0.5 * log_variance) * noise
+        code_mean, code_root = self.posterior(x["inputs"], x["ln_sa"], training=training)
+        noise = keras.random.normal(ops.shape(code_mean), seed=self.draws)
+        code = code_mean + ops.einsum("bij,bj->bi", code_root, noise)
         centre, deviation = self.decode(code, x["inputs"], training=training)
-        return {"mean": centre, "deviation": deviation, "code_mean": mean, "code_log_variance": log_variance}
+        return {"mean": centre, "deviation": deviation, "code_mean": code_mean, "code_root": code_root}
 
     # --- predictions from the conditions alone ---
     def code_of(self, inputs, road: str):
@@ -297,7 +312,7 @@ class SpectralCVAE(keras.Model):
         The Kullback-Leibler term has the weight ``kl_weight`` in training, which annealing raises to 1, and 1 else.
         """
         misfit = misfit_of(y, y_pred["mean"], y_pred["deviation"])  # (B,)
-        kl = ops.sum(kl_of(y_pred["code_mean"], y_pred["code_log_variance"]), axis=1)  # (B,)
+        kl = divergence(y_pred["code_mean"], y_pred["code_root"])  # (B,)
         weight = ops.ones_like(misfit) if sample_weight is None else ops.cast(sample_weight, "float32")
         share = weight / ops.sum(weight)
         self.misfit.update_state(ops.sum(share * misfit))
@@ -311,6 +326,35 @@ def misfit_of(ln_sa, mean, deviation):
     scaled = (ops.where(seen, ln_sa, 0.0) - mean) / deviation
     density = 0.5 * (scaled**2 + LN_2PI) + ops.log(deviation)
     return ops.sum(ops.where(seen, density, 0.0), axis=1)
+
+
+def inverse_root(seen, experts):
+    """Lower triangular T (B, L, L) with Tᵀ T the inverse of I + sum over observed periods of e eᵀ.
+
+    ``seen`` (B, P) is 1 where a period is observed, ``experts`` (P, L) holds the e. Cholesky's decomposition and its
+    inverse, written out: L is small, and this compiles to plain sums over the batch.
+    """
+    size = experts.shape[1]
+    pairs = [(i, j) for i in range(size) for j in range(i + 1)]
+    products = ops.matmul(seen, ops.stack([experts[:, i] * experts[:, j] for i, j in pairs], axis=1))
+    precision = {pair: products[:, k] + float(pair[0] == pair[1]) for k, pair in enumerate(pairs)}
+    lower, inverse = {}, {}
+    for i, j in pairs:
+        left = precision[i, j] - sum(lower[i, k] * lower[j, k] for k in range(j))
+        lower[i, j] = ops.sqrt(left) if i == j else left / lower[j, j]
+    for i, j in pairs:
+        known = float(i == j) - sum(lower[i, k] * inverse[k, j] for k in range(j, i))
+        inverse[i, j] = known / lower[i, i]
+    zero = ops.zeros_like(seen[:, 0])
+    rows = [ops.stack([inverse.get((i, j), zero) for j in range(size)], axis=1) for i in range(size)]
+    return ops.stack(rows, axis=1)
+
+
+def divergence(mean, root):
+    """Kullback-Leibler divergence (B,) of N(mean, root rootᵀ) from N(0, I); ``root`` (B, L, L) is triangular."""
+    diagonal = ops.abs(ops.diagonal(root, axis1=1, axis2=2))
+    variance = ops.sum(root**2, axis=(1, 2))
+    return 0.5 * (ops.sum(mean**2, axis=1) + variance - mean.shape[1]) - ops.sum(ops.log(diagonal), axis=1)
 
 
 def kl_of(mean, log_variance):
