@@ -89,11 +89,9 @@ def cross_validate(records: Records, folds: Folds, config: EvaluateConfig, folde
     for number, name in tqdm(tasks, desc="cross-validation", unit="fit"):
         train, test = folds[number]
         path = folder / f"{number + 1}-{name}.npz"
-        if path.exists():
-            found = Fit.load(path)
-        else:
-            found = fits[name](records.rows(train), records.rows(test), config, number)
-            found.save(path)
+        if not path.exists():
+            fits[name](records.rows(train), records.rows(test), config, number).save(path)
+        found = Fit.load(path)  # what an evaluation that goes on would have
         if any(each.ln_median.shape != (len(test), shape[1]) for each in found.predictions.values()):
             raise InputError(f"{path}: of other rows than this fold's; remove it, and --resume fits it again")
         for model, part in found.predictions.items():

@@ -86,7 +86,7 @@ def example_spectra(records: Records, ln_median: np.ndarray, sampled: Sampled, s
             axis.plot(x, np.exp(records.ln_sa[row]), "o", color=BLACK, markersize=3, label="observed")
             about = records.table.iloc[row]
             axis.set_title(
-                f"{about['component']}  M {about['mag']:g}, Rjb {about['rjb']:.0f} km, Vs30 {about['vs30']:.0f} m/s",
+                f"{about['component']}, M {about['mag']:.1f}, {about['rjb']:.0f} km, Vs30 {about['vs30']:.0f} m/s",
                 fontsize=8, loc="left",
             )  # fmt: skip
             axis.set_yscale("log")
@@ -155,7 +155,7 @@ def _stairs(model: str) -> dict:
 def correlation_matrices(table: pd.DataFrame, columns: Sequence[str], model: str, synthetic: bool) -> Figure:
     """Correlation between periods: of observed residuals, of the samples of ``model``, their difference, published."""
     components = list(table["component"].unique())
-    figure, axes = new_figure(len(components), 4, size=(3.3, 3.3))
+    figure, axes = new_figure(len(components), 4, size=(3.3, 2.8))
     first, second = np.triu_indices(len(columns), 1)
     kinds = {"observed residuals": "observed", f"samples, {model}": model, "samples less observed": None}
     kinds["Baker and Jayaram (2008)"] = "baker_jayaram_2008"
@@ -206,7 +206,8 @@ def vertical_ratio_figure(twins: Twins, table: pd.DataFrame, columns: Sequence[s
         for model, predicted in twins.predicted.items():
             both = known & np.isfinite(predicted[:, p])
             colour, line = LOOK.styles[model]
-            binned_means(axis, x[both], predicted[both, p], edges, color=colour, fmt=line, label=model, linewidth=1.4)
+            look = {"fmt": line, "linewidth": 1.6, "elinewidth": 0.0, "capsize": 0, "zorder": 7 if model == OURS else 6}
+            binned_means(axis, x[both], predicted[both, p], edges, color=colour, label=model, **look)
         axis.set_title(period_name(columns[p], periods[p]), loc="left")
         axis.set_ylabel("ln V/H, means in bins")
         label_axis(axis, "rjb")
@@ -223,7 +224,7 @@ def recovery_figure(table: pd.DataFrame, sigmas: pd.DataFrame, synthetic: bool) 
             part = table[(table["component"] == name) & (table["quantity"] == quantity)]
             x = np.maximum(part["period"], PGA_AT)
             axis.fill_between(x, part["low"], part["high"], color=BLUE, alpha=0.2, linewidth=0)
-            axis.plot(x, part["estimate"], **LOOK.line(OURS), label=f"{OURS}, with 95 % interval")
+            axis.plot(x, part["estimate"], **LOOK.line(OURS), label=f"{OURS}; band: 95 % interval")
             axis.plot(x, part["true_median"], color=GREEN, linestyle="--", label="about the true median")
             axis.plot(x, part["true"], color=BLACK, linewidth=1.2, label="truth")
             axis.set_ylabel(f"{quantity} (ln)")
@@ -235,12 +236,14 @@ def recovery_figure(table: pd.DataFrame, sigmas: pd.DataFrame, synthetic: bool) 
                 np.maximum(part["period"], PGA_AT), part["ratio"], **LOOK.line(model), label=f"samples of {model}"
             )
         axis.set_ylabel("sampled over true sigma")
-        axis.set_ylim(0.85, 1.15)
+        off = max(0.1, 1.1 * float((sigmas["ratio"] - 1.0).abs().max()))
+        axis.set_ylim(1.0 - off, 1.0 + off)
         for each in line:
             label_axis(each, "period")
         line[0].set_title(f"component {name}; {PGA_NOTE}", fontsize=8, loc="left")
-    handles = [
-        each for axis in (axes[0, 0], axes[0, -1]) for each in zip(*axis.get_legend_handles_labels(), strict=True)
-    ]
-    figure.legend(*zip(*handles, strict=True), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    shown = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
+    shown |= {
+        label: each for each, label in zip(*axes[0, -1].get_legend_handles_labels(), strict=True) if label != OURS
+    }
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return mark_synthetic(figure, synthetic)

@@ -3,26 +3,26 @@
 A section more is one more `Section` in the list that goes to `write`.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from cvae_sa import evaluation_figures as drawings
-from cvae_sa import uncertainty
+from cvae_sa import explanation_report, uncertainty
 from cvae_sa.evaluation import WITH_INTERVALS, Evaluation
 from cvae_sa.evaluation_figures import LOOK
-from cvae_sa.fold_fits import BY_ANN, OURS, PLAIN, VARIANT
+from cvae_sa.fold_fits import OURS
 from cvae_sa.vertical_ratio import GA11
 from shared import evaluation_figures, held_out, report_sections, runs, summaries, training_figures
 from shared.report_sections import Section, ShownTable
 
 FEW = "periods with less than a third of the records of the fullest are in the tables only"
-LIKE_CVAE = (OURS, BY_ANN, VARIANT, PLAIN)
 
 
 def sections(found: Evaluation) -> list[Section]:
     """The sections of the report, in order."""
-    made = [_headline, _errors, _spectra, _residuals, _intervals, _scored, _correlated, _vertical, _recovered]
+    made = [_headline, _errors, _spectra, _residuals, _intervals, _scored, _correlated, _vertical, _recovered, _learnt]
     return [section for make in made for section in make(found)]
 
 
@@ -276,6 +276,15 @@ def _recovered(found: Evaluation) -> list[Section]:
         )
     }
     return [Section("Is the truth recovered?", [text], shown, figures)]
+
+
+def _learnt(found: Evaluation) -> list[Section]:
+    parts = [
+        explanation_report.shapley_section(found.explained, found.synthetic),
+        explanation_report.latent_section(found.space, found.synthetic),
+    ]
+    of = "Of the CVAE that is trained on all records."
+    return [dataclasses.replace(each, paragraphs=[of, *each.paragraphs]) for each in parts]
 
 
 def write(run: runs.Run, found: Evaluation, parts: list[Section], provenance: dict[str, Any]) -> None:

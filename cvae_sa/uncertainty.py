@@ -22,7 +22,7 @@ LEVELS = (0.50, 0.68, 0.95)  # of the central intervals whose coverage is counte
 QUANTILES = (0.025, 0.16, 0.50, 0.84, 0.975)
 KEPT = 4  # samples of a record that are kept, for the correlation between periods
 DRAWS = 64  # codes by which the density of a whole spectrum is found
-WIDER = 1.2  # deviation of the codes drawn for it over that of the encoder: heavier tails than what they stand for
+WIDER = 1.2  # spread of the codes drawn for it over that of the encoder: heavier tails than what they stand for
 LEAST_PAIRS = 100  # records with both periods, from which on a correlation counts in the headline
 NUGGET = 0.02  # share of a variance that no other period shares, where a published correlation has PGA as SA(0.010)
 
@@ -79,16 +79,16 @@ def joint_log_density(model: TrainedCVAE, records: Records, seed: int, road: str
     scale = model.model.scale.numpy()[ROADS.index(road)][component_of(inputs)].astype(float)
     median, _ = model.moments(inputs, road)
     raw = (median + (records.ln_sa - median) / scale).astype(np.float32)  # as before calibration
-    mean, log_variance = model.encode(dataclasses.replace(records, ln_sa=raw))
-    spread = WIDER * np.exp(0.5 * log_variance)
+    mean, root = (np.asarray(each) for each in model.model.posterior(inputs, raw))
+    log_det = np.linalg.slogdet(root)[1] + mean.shape[1] * np.log(WIDER)
     centre, prior = (np.asarray(each) for each in model.model.code_of(inputs, road))
     generator, weights = np.random.default_rng([seed, 1]), []
     for _ in range(draws):
         noise = generator.standard_normal(mean.shape, dtype=np.float32)
-        code = mean + spread * noise
+        code = mean + WIDER * np.einsum("bij,bj->bi", root, noise)
         decoded, deviation = model.decode(code, inputs)
         likelihood = np.nansum(_log_normal(raw, decoded, deviation), axis=1)
-        proposed = (-0.5 * (noise**2 + LN_2PI) - np.log(spread)).sum(axis=1)
+        proposed = -0.5 * (noise**2 + LN_2PI).sum(axis=1) - log_det
         weights.append(likelihood + _log_normal(code, centre, prior).sum(axis=1) - proposed)
     stretched = np.where(np.isfinite(records.ln_sa), np.log(scale), 0.0).sum(axis=1)
     return special.logsumexp(np.array(weights, dtype=float), axis=0) - np.log(draws) - stretched

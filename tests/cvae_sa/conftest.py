@@ -1,6 +1,7 @@
 """One small CVAE for all tests of the sub-project: trained once, on made records."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,3 +62,19 @@ def without(records, period: int):
     spectra = records.ln_sa.copy()
     spectra[:, period] = np.nan
     return dataclasses.replace(records, ln_sa=spectra)
+
+
+@pytest.fixture(scope="session")
+def cross(records, trained, tmp_path_factory):
+    """A cross-validation whose every fold has the one trained CVAE, so that nothing is trained: it is not blind."""
+    from cvae_sa import fold_fits
+    from cvae_sa.config import EvaluateConfig
+    from cvae_sa.cross_validation import cross_validate, plan
+
+    config = EvaluateConfig(latent=2, hidden=(8, 6), folds=2, outer_folds=3, samples=40, ablation=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold_fits, "train", lambda *_: (trained, ["a note"]))
+        patch.setattr(fold_fits, "VARIANT_EPOCHS", 1)
+        folder = tmp_path_factory.mktemp("fits")
+        found = cross_validate(records, plan(records, config), config, folder)
+    return SimpleNamespace(config=config, folder=folder, found=found)
