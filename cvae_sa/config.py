@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from shared.command import InputError
 
-WIDEST = 1024  # units of a layer
+WIDEST, MOST_CODES = 1024, 16  # units of a layer; dimensions of the code, whose covariance is written out
 Road = Literal["prior", "ann"]
 
 
@@ -38,9 +38,9 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         refuse_below_one(self, "batch", "epochs")
-        for name, sizes in (("latent", (self.latent,)), ("hidden", self.hidden)):
-            if not all(1 <= size <= WIDEST for size in sizes):
-                raise InputError(f"--{name}: must lie in 1 to {WIDEST}, not {' '.join(map(str, sizes))}")
+        for name, sizes, most in (("latent", (self.latent,), MOST_CODES), ("hidden", self.hidden, WIDEST)):
+            if not all(1 <= size <= most for size in sizes):
+                raise InputError(f"--{name}: must lie in 1 to {most}, not {' '.join(map(str, sizes))}")
         if not 0 <= self.dropout < 1:
             raise InputError(f"--dropout: must lie in [0, 1), not {self.dropout}")
         if not 0 <= self.annealing <= 1:
@@ -179,3 +179,20 @@ class ExplainConfig:
         for name in ("check", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name}: must not be negative, but is {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class SearchConfig(FitConfig):
+    """Options of ``search_cvae.py``: what the space does not vary is as given."""
+
+    space: Literal["paper", "wide"] = "wide"
+    """paper: the published grid of 36; wide: the recipe as given, then random draws, then changes of the best."""
+    trials: int = 36
+    """Recipes to try, each on all folds."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        most = {"paper": 36, "wide": 1000}[self.space]
+        if not 1 <= self.trials <= most:
+            raise InputError(f"--trials: must lie in 1 to {most} in the {self.space} space, not {self.trials}")

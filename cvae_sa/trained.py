@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from cvae_sa.config import WIDEST
+from cvae_sa.config import MOST_CODES, WIDEST
 from cvae_sa.data import Records, derive_inputs
 from cvae_sa.model import DIRECTION, ROADS, SpectralCVAE
 from cvae_sa.training import Training
@@ -196,7 +196,7 @@ def check_archive(path: Path) -> None:
     if set(inner) != OPTIONS or not isinstance(inner["activation"], str):
         raise ValueError("other options")
     sizes = (inner["n_periods"], inner["latent"], *inner["hidden"])
-    if not all(isinstance(size, int) and 1 <= size <= WIDEST for size in sizes):
+    if not all(isinstance(size, int) and 1 <= size <= WIDEST for size in sizes) or inner["latent"] > MOST_CODES:
         raise ValueError("sizes out of bounds")
     check_card(inner["card"], inner["n_periods"])
 

@@ -134,7 +134,7 @@ def test_a_missing_period_moves_nothing():
         if name.endswith(("spectrum/kernel", "spectrum/bias", "loadings/kernel", "spread/kernel", "log_noise")):
             assert (gradient[..., 2] == 0).all(), name
             assert (np.delete(gradient, 2, axis=-1) != 0).all(), name
-        if name.endswith("factors/kernel"):
+        if name.endswith(("factors/kernel", "experts/kernel")):
             assert (gradient[2] == 0).all(), name
         if name.endswith("encoder_1/kernel"):  # its value and the mark that it was seen
             assert (gradient[[2, P + 2]] == 0).all(), name
