@@ -18,7 +18,7 @@ def shapley_section(found: Explained, synthetic: bool) -> Section:
     wide = importance[importance["game"] == "grouped"].pivot(index="column", columns="input", values="mean_abs")
     wide = wide.loc[found.columns, list(found.grouped.players)].rename(columns=drawings.NAMES).reset_index()
     text = [
-        "A Shapley value says by how much an input moves the predicted ln median of a record, in ln units; 0.69 doubles "
+        "A Shapley value says how much an input moves the predicted ln median of a record, in ln units; 0.69 doubles "
         f"it. The values are exact for {len(found.inputs):,} rows against a background of {len(found.background):,} "
         "training records, which stand in for what is not told; their mean prediction is the base. They explain the "
         f"model, not the earth. Codes are those of the {'prior' if found.road == 'prior' else 'ANN'}.",
