@@ -1,9 +1,13 @@
 """Running a script in a subprocess, and what a refusal has to look like."""
 
+import contextlib
+import io
+import runpy
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--members", "2", "--epochs", "2", "--hidden", "8", "--head", "8")
@@ -19,13 +23,13 @@ def command(script: str, *options: str) -> list[str]:
     return [sys.executable, str(ROOT / script), *map(str, options)]
 
 
-def succeed(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
+def succeed(script: str, *options: str, cwd: Path, run=run) -> subprocess.CompletedProcess:
     done = run(script, *options, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def refuse(script: str, *options: str, cwd: Path, said: str) -> None:
+def refuse(script: str, *options: str, cwd: Path, said: str, run=run) -> None:
     """Exit code 2, one line that holds ``said``, no traceback, and no file more than before."""
     before = files(cwd)
     done = run(script, *options, cwd=cwd)
@@ -34,6 +38,22 @@ def refuse(script: str, *options: str, cwd: Path, said: str) -> None:
     assert done.stderr.startswith("error: "), done.stderr
     assert said in done.stderr, done.stderr
     assert files(cwd) == before
+
+
+def run_here(script: str, *options: str, cwd: Path) -> subprocess.CompletedProcess:
+    """As `run`, in this process: where the imports of a script take seconds, for the many."""
+    said, heard, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.object(sys, "argv", command(script, *options)[1:]),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(heard),
+    ):
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code
+    return subprocess.CompletedProcess(options, code, said.getvalue(), heard.getvalue())
 
 
 def files(folder: Path) -> dict[Path, int]:
