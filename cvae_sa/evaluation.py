@@ -115,7 +115,7 @@ def targets(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
                 rows.append((f"coverage of sampled {name} % intervals", row["component"], measured, wanted, reached))
                 each = row[f"largest_deviation_{name}"]
                 rows.append(
-                    ("the same at every period", row["component"], f"{100 * each:.1f} points at most",
+                    (f"coverage of {name} % at every period", row["component"], f"{100 * each:.1f} points at most",
                      "3 points", each <= COVERAGE_WITHIN)
                 )  # fmt: skip
     for _, row in uncertainty.correlation_errors(tables["correlation"], [OURS]).iterrows():

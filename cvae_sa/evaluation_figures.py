@@ -99,6 +99,17 @@ def example_spectra(records: Records, ln_median: np.ndarray, sampled: Sampled, s
     return mark_synthetic(figure, synthetic)
 
 
+def focused(figure: Figure, left_out: Sequence[str] = (VARIANT, PLAIN)) -> Figure:
+    """Axes about what the other models show, half as much again, where those ``left_out`` are far off."""
+    for axis in figure.axes:
+        lines = [line for line in axis.lines if line.get_label() not in left_out and line.get_label()[0] != "_"]
+        values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in lines])
+        low, high = np.nanmin(values), np.nanmax(values)
+        (bottom, top), room = axis.get_ylim(), 0.5 * (high - low)
+        axis.set_ylim(max(bottom, low - room), min(top, high + room))
+    return figure
+
+
 def sampled_coverage(coverage: pd.DataFrame, models: Sequence[str], synthetic: bool) -> Figure:
     """Coverage of the sampled 50, 68 and 95 % intervals against the period, an axis for each component."""
     rows = well_recorded(coverage[(coverage["magnitude"] == "all") & (coverage["n"] > 0)], "n")
@@ -232,9 +243,7 @@ def recovery_figure(table: pd.DataFrame, sigmas: pd.DataFrame, synthetic: bool) 
         axis.axhspan(0.95, 1.05, color="0.9", zorder=0)
         axis.axhline(1.0, color="0.4", linewidth=0.8)
         for model, part in sigmas[sigmas["component"] == name].groupby("model", sort=False):
-            axis.plot(
-                np.maximum(part["period"], PGA_AT), part["ratio"], **LOOK.line(model), label=f"samples of {model}"
-            )
+            axis.plot(np.maximum(part["period"], PGA_AT), part["ratio"], **LOOK.line(model), label=model)
         axis.set_ylabel("sampled over true sigma")
         off = max(0.1, 1.1 * float((sigmas["ratio"] - 1.0).abs().max()))
         axis.set_ylim(1.0 - off, 1.0 + off)

@@ -18,6 +18,7 @@ from shared import evaluation_figures, held_out, report_sections, runs, summarie
 from shared.report_sections import Section, ShownTable
 
 FEW = "periods with less than a third of the records of the fullest are in the tables only"
+FAR = "the published variant may lie off the axes: its figures are in the tables"
 
 
 def sections(found: Evaluation) -> list[Section]:
@@ -64,8 +65,10 @@ def _headline(found: Evaluation) -> list[Section]:
             ],
             {
                 "sigma": (
-                    evaluation_figures.sigma_against_period(tables["components"], LOOK, found.synthetic),
-                    f"Components of the out-of-fold residuals of every model against the period; {FEW}",
+                    drawings.focused(
+                        evaluation_figures.sigma_against_period(tables["components"], LOOK, found.synthetic)
+                    ),
+                    f"Components of the out-of-fold residuals of every model against the period; {FEW}; {FAR}",
                 )
             },
         )
@@ -82,8 +85,8 @@ def _errors(found: Evaluation) -> list[Section]:
     )
     figures = {
         "against_period": (
-            evaluation_figures.spread_against_period(rows, LOOK, found.synthetic),
-            f"Bias, standard deviation and R² of held-out events; {FEW}",
+            drawings.focused(evaluation_figures.spread_against_period(rows, LOOK, found.synthetic)),
+            f"Bias, standard deviation and R² of held-out events; {FEW}; {FAR}",
         ),
         "observed_predicted": (
             training_figures.observed_predicted(

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ class Fit:
             predictions = {model: Prediction(**each) for model, each in parts["predictions"].items()}
             samples = {model: Sampled(**each) for model, each in parts["samples"].items()}
             return cls(predictions, samples, reconstruction, about["notes"], about["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             reason = str(error).splitlines()[0][:80]
             raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
 

@@ -61,3 +61,9 @@ def test_what_cannot_be_held_out_is_refused_before_the_first_fit(records):
         plan(few, EvaluateConfig(folds=2))
     with pytest.raises(InputError, match="3 events to train on in a fold, 5 are needed"):
         plan(few, EvaluateConfig(outer_folds=4))
+
+
+@pytest.mark.parametrize(("option", "value"), [("outer_folds", 1), ("samples", 19), ("seed", -1)])
+def test_options_that_make_no_sense_are_refused(option, value):
+    with pytest.raises(InputError, match=f"--{option.replace('_', '-')}: must .* {value}"):
+        EvaluateConfig(**{option: value})

@@ -33,7 +33,10 @@ def test_models_without_a_spread_say_so(cross):
     assert np.isfinite(cross.found.predictions[FORM].sigma).all()
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:200], lambda content: b"", lambda content: b"x" * 50])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:200], lambda content: b"", lambda content: content[:400] + b"x" * 9 + content[409:]],
+)
 def test_a_damaged_fit_is_refused(cross, tmp_path, damage):
     path = tmp_path / "1-form.npz"
     path.write_bytes(damage((cross.folder / "1-form.npz").read_bytes()))
