@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help env train-bliqnet evaluate-bliqnet test lint bench clean check-python
+.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae test lint bench clean check-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
@@ -29,6 +29,12 @@ train-bliqnet: $(INSTALLED) ## train on the embedded data, or on DATA=path [path
 evaluate-bliqnet: $(INSTALLED) ## cross-validate beside a plain MLP and BSSA14; DATA= and ARGS= as above
 	$(RUN) bliqnet/evaluate_bliqnet.py $(DATA_OPTION) $(ARGS)
 
+train-cvae: $(INSTALLED) ## train the CVAE of spectral acceleration; DATA= and ARGS= as above
+	$(RUN) cvae_sa/train_cvae.py $(DATA_OPTION) $(ARGS)
+
+evaluate-cvae: $(INSTALLED) ## cross-validate it: residuals, calibration of its samples, SHAP; DATA= and ARGS= as above
+	$(RUN) cvae_sa/evaluate_cvae.py $(DATA_OPTION) $(ARGS)
+
 test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage
 	$(RUN) -m pytest -n 2 --cov $(ARGS)
 
@@ -36,7 +42,7 @@ lint: $(INSTALLED) ## check style and formatting, changing nothing
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default) or residuals
+bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae or residuals
 	$(RUN) benchmarks/bench_$(BENCH).py $(ARGS)
 
 clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/

@@ -30,6 +30,8 @@ class Recipe:
     """Passes over the training records."""
     annealing: float = 0.0
     """Share of the epochs over which the weight of the Kullback-Leibler term rises to 1; 0: it is 1 from the start."""
+    matching: float = 3.0
+    """Weight (nats) in the loss of codes that together differ from the prior or correlate with the conditions."""
     backbone: Literal["classical", "none"] = "classical"
     """classical: the network corrects a refitted classical ground-motion model; none: it corrects a constant."""
     folds: int = 5
@@ -47,8 +49,9 @@ class Recipe:
             raise InputError(f"--annealing: must lie in [0, 1], not {self.annealing}")
         if not self.learning_rate > 0:
             raise InputError(f"--learning-rate: must be positive, not {self.learning_rate}")
-        if not self.weight_decay >= 0:
-            raise InputError(f"--weight-decay: must not be negative, but is {self.weight_decay}")
+        for name in ("weight_decay", "matching"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"--{name.replace('_', '-')}: must not be negative, but is {getattr(self, name)}")
         if self.folds < 2:
             raise InputError(f"--folds: must be at least 2, not {self.folds}")
 

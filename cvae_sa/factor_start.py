@@ -8,6 +8,7 @@ import pandas as pd
 
 LEAST_NOISE = 0.05  # share of a period's variance that is never given to the factors
 ROUNDS = 200
+SLOPE_RECORDS = 200.0  # records that the belief in no slope is worth
 LEAST_PAIRS = 20  # records that two periods must share for their correlation to be used
 
 
@@ -27,6 +28,23 @@ def factor_analysis(scaled: np.ndarray, latent: int, weight: np.ndarray) -> tupl
     whole = np.zeros((latent, len(moments)))
     whole[:n_factors] = loadings.T * np.sign(loadings.sum(axis=0))[:, None]
     return whole, noise
+
+
+def spread_slopes(scaled: np.ndarray, features: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How ln deviations of scaled residuals (N, P) go with N features (N, D) of mean 0: slopes (D, P).
+
+    Half the slopes of ln squared residuals, by weighted ridge regression, a quarter of each period's own and three of
+    the mean of all periods: ln squares scatter, and the variability of neighbours goes alike.
+    """
+    seen = np.isfinite(scaled) & (np.abs(scaled) > 1e-6)
+    ln_square = np.log(np.where(seen, scaled, 1.0) ** 2)
+    slopes = np.zeros((features.shape[1], scaled.shape[1]))
+    for period in range(scaled.shape[1]):
+        rows = seen[:, period]
+        x = np.column_stack([np.ones(rows.sum()), features[rows]])
+        normal = (x * weight[rows, None]).T @ x + np.diag([1e-9, *(SLOPE_RECORDS,) * features.shape[1]])
+        slopes[:, period] = 0.5 * np.linalg.solve(normal, (x * weight[rows, None]).T @ ln_square[rows, period])[1:]
+    return 0.25 * slopes + 0.75 * slopes.mean(axis=1, keepdims=True)
 
 
 def second_moments(scaled: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -2,13 +2,13 @@
 
     encoder   q(z | y, c) = N(z; m(y, c), diag s²(y, c))
     prior     p(z) = N(0, I)
-    decoder   p(y | z, c) = N(y; b(c) + w(c) (A z + f(z, c)), diag (w(c) d)²)
+    decoder   p(y | z, c) = N(y; b(c) + w(c) (A z + f(z, c)), diag d(c)²)
 
 with y the ln spectrum (ln g), c the seven conditions, b the classical backbone (Sohn et al. 2015 for conditioning,
 Kingma and Welling 2014 for the autoencoder). Two dense layers make the encoder, two make f. The observation model is
 Gaussian with learnt deviations d, which sets the weight of squared error against the Kullback-Leibler term and makes
-samples vary as records do; w(c) lets that variability go with magnitude, distance and the other conditions. With f = 0,
-w constant and a linear encoder this is factor analysis of the backbone's residuals, and that is where training starts.
+samples vary as records do; w(c) and d(c) let that variability go with magnitude, distance and the other conditions.
+With f = 0 and a linear encoder this is factor analysis of the backbone's residuals, and that is where training starts.
 
 Axes: B batch, P periods, L latent, K classical terms.
 """
@@ -134,6 +134,7 @@ class SpectralCVAE(keras.Model):
         hidden=(32, 24),
         dropout: float = 0.0,
         activation: str = "tanh",
+        matching: float = 0.0,
         seed: int = 0,
         card: dict | None = None,
         **options,
@@ -141,6 +142,7 @@ class SpectralCVAE(keras.Model):
         super().__init__(**options)
         self.n_periods, self.latent, self.hidden = n_periods, latent, tuple(hidden)
         self.dropout_rate, self.activation, self.seed, self.card = dropout, activation, seed, card or {}
+        self.matching = matching
         first, second = self.hidden
         self.conditions = Conditions(name="conditions")
         self.backbone = ClassicalBackbone(n_periods, name="backbone")
@@ -173,6 +175,7 @@ class SpectralCVAE(keras.Model):
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=seed + 7),
         )
         self.spread = _dense(n_periods, seed + 8, "spread", use_bias=False, kernel_initializer="zeros")
+        self.roughness = _dense(n_periods, seed + 12, "roughness", use_bias=False, kernel_initializer="zeros")
         self.draws = keras.random.SeedGenerator(seed + 9)
         self.kl_weight = self.add_weight(name="kl_weight", shape=(), initializer="ones", trainable=False)
         self.unit = self.add_weight(name="unit", shape=(n_periods,), initializer="ones", trainable=False)  # ln units
@@ -199,6 +202,7 @@ class SpectralCVAE(keras.Model):
             "hidden": list(self.hidden),
             "dropout": self.dropout_rate,
             "activation": self.activation,
+            "matching": self.matching,
             "seed": self.seed,
             "card": self.card,
         }
@@ -219,6 +223,7 @@ class SpectralCVAE(keras.Model):
         self.loadings.build((None, self.latent))
         self.code_map.build((None, 7))
         self.spread.build((None, N_FEATURES))
+        self.roughness.build((None, N_FEATURES))
         self.built = True
 
     @property
@@ -244,6 +249,14 @@ class SpectralCVAE(keras.Model):
         """ln median of the classical backbone, (B, P)."""
         return self.backbone(inputs)
 
+    @staticmethod
+    def _log_width(layer, features):
+        return ops.clip(layer(features), -1.0, 1.0)
+
+    def width(self, features):
+        """w(c), (B, P) in ln units, of scaled conditions (B, 8)."""
+        return self.unit * ops.exp(self._log_width(self.spread, features))
+
     def posterior(self, inputs, ln_sa, training=False):
         """Mean (B, L) and root (B, L, L) of q(z | y, c): its covariance is root @ rootᵀ. NaN in ``ln_sa`` is missing.
 
@@ -252,12 +265,18 @@ class SpectralCVAE(keras.Model):
         linear decoder that is the exact posterior; the dense layers correct its mean and its deviations.
         """
         seen = ops.logical_not(ops.isnan(ln_sa))
-        scaled = ops.where(seen, (ln_sa - self.base(inputs)) / self.unit, 0.0)
+        conditions = self.conditions(inputs)
+        left = ops.where(seen, ln_sa - self.base(inputs), 0.0)  # no NaN may reach the gradient of the width
+        scaled = left / self.width(conditions)
         seen = ops.cast(seen, "float32")
-        features = ops.concatenate([scaled, seen, self.conditions(inputs)], axis=1)
+        features = ops.concatenate([scaled, seen, conditions], axis=1)
+        # how much more than usual an expert says where the noise is less
+        told = seen * ops.exp(
+            2.0 * (self._log_width(self.spread, conditions) - self._log_width(self.roughness, conditions))
+        )
         own, widening = ops.split(self.encoder(features, training=training), 2, axis=1)
-        inverse = inverse_root(seen, self.experts.kernel)  # (B, L, L), lower: precision⁻¹ = inverseᵀ @ inverse
-        mean = ops.einsum("bki,bkj,bj->bi", inverse, inverse, self.factors(scaled)) + own
+        inverse = inverse_root(told, self.experts.kernel)  # (B, L, L), lower: precision⁻¹ = inverseᵀ @ inverse
+        mean = ops.einsum("bki,bkj,bj->bi", inverse, inverse, self.factors(told * scaled)) + own
         root = ops.exp(0.5 * ops.clip(widening, -4.0, 4.0))[:, :, None] * ops.transpose(inverse, (0, 2, 1))
         return mean, root
 
@@ -270,9 +289,8 @@ class SpectralCVAE(keras.Model):
         """Mean and standard deviation (B, P), ln g, of spectra given codes (B, L) and conditions (B, 7)."""
         features = self.conditions(inputs)
         own = self.decoder(ops.concatenate([code, features], axis=1), training=training)
-        wide = self.unit * ops.exp(ops.clip(self.spread(features), -1.0, 1.0))
-        mean = self.base(inputs) + wide * (self.loadings(code) + own)
-        return mean, wide * ops.exp(self.log_noise)
+        mean = self.base(inputs) + self.width(features) * (self.loadings(code) + own)
+        return mean, self.unit * ops.exp(self._log_width(self.roughness, features) + self.log_noise)
 
     def call(self, x, training=False):
         """Encode, draw a code, decode."""
@@ -280,7 +298,8 @@ class SpectralCVAE(keras.Model):
         noise = keras.random.normal(ops.shape(code_mean), seed=self.draws)
         code = code_mean + ops.einsum("bij,bj->bi", code_root, noise)
         centre, deviation = self.decode(code, x["inputs"], training=training)
-        return {"mean": centre, "deviation": deviation, "code_mean": code_mean, "code_root": code_root}
+        found = {"mean": centre, "deviation": deviation, "code_mean": code_mean, "code_root": code_root}
+        return {**found, "conditions": self.conditions(x["inputs"])}
 
     # --- predictions from the conditions alone ---
     def code_of(self, inputs, road: str):
@@ -315,9 +334,11 @@ class SpectralCVAE(keras.Model):
         kl = divergence(y_pred["code_mean"], y_pred["code_root"])  # (B,)
         weight = ops.ones_like(misfit) if sample_weight is None else ops.cast(sample_weight, "float32")
         share = weight / ops.sum(weight)
+        apart = mismatch(y_pred["code_mean"], y_pred["code_root"], y_pred["conditions"], share)
         self.misfit.update_state(ops.sum(share * misfit))
         self.kl.update_state(ops.sum(share * kl))
-        return ops.sum(share * (misfit + (self.kl_weight * kl if training else kl)))
+        bound = ops.sum(share * (misfit + (self.kl_weight * kl if training else kl)))
+        return bound + self.matching * apart if training else bound
 
 
 def misfit_of(ln_sa, mean, deviation):
@@ -355,6 +376,21 @@ def divergence(mean, root):
     diagonal = ops.abs(ops.diagonal(root, axis1=1, axis2=2))
     variance = ops.sum(root**2, axis=(1, 2))
     return 0.5 * (ops.sum(mean**2, axis=1) + variance - mean.shape[1]) - ops.sum(ops.log(diagonal), axis=1)
+
+
+def mismatch(mean, root, features, share):
+    """How far the codes of a batch together are from the prior, and from being independent of the conditions.
+
+    Squares summed of their mean, of their covariance less I, and of the covariance between code means and conditions
+    (B, 8), with weights ``share`` (B,) of sum 1. A prediction draws codes from N(0, I) whatever the conditions, which
+    is right only where this is 0 (Kumar et al. 2018, DIP-VAE-II, with the conditions added).
+    """
+    weight = share[:, None]
+    centre = ops.sum(weight * mean, axis=0)
+    left = mean - centre
+    covariance = ops.einsum("b,bi,bj->ij", share, left, left) + ops.einsum("b,bik,bjk->ij", share, root, root)
+    with_conditions = ops.matmul(ops.transpose(weight * left), features)
+    return ops.sum(centre**2) + ops.sum((covariance - ops.eye(mean.shape[1])) ** 2) + ops.sum(with_conditions**2)
 
 
 def kl_of(mean, log_variance):

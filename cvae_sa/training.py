@@ -73,7 +73,10 @@ class Training:
                 raise InputError(f"training rows less a fold of the events: {refused[0]}; or give --backbone none")
 
     def _compile(self) -> None:
-        recipe, options = self.recipe, {"latent": self.recipe.latent, "seed": self.seed}
+        recipe, options = (
+            self.recipe,
+            {"latent": self.recipe.latent, "matching": self.recipe.matching, "seed": self.seed},
+        )
         self.model = SpectralCVAE(len(self.records.columns), hidden=recipe.hidden, dropout=recipe.dropout, **options)
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * self.steps)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, clipnorm=10.0)
@@ -148,7 +151,12 @@ class Training:
         left = part.ln_sa - ops.convert_to_numpy(model.base(part.inputs))
         unit = np.sqrt(pd.DataFrame(left**2).mul(weight, axis=0).sum().to_numpy() / (np.isfinite(left).T @ weight))
         model.unit.assign(unit)
-        loadings, noise = factor_start.factor_analysis(left / unit, self.recipe.latent, weight)
+        features = ops.convert_to_numpy(model.conditions(part.inputs))
+        slopes = factor_start.spread_slopes(left / unit, features, weight)
+        model.spread.kernel.assign(slopes)
+        model.roughness.kernel.assign(slopes)
+        scaled = left / ops.convert_to_numpy(model.width(features))
+        loadings, noise = factor_start.factor_analysis(scaled, self.recipe.latent, weight)
         model.loadings.kernel.assign(loadings)
         model.factors.kernel.assign((loadings / noise).T)
         model.experts.kernel.assign((loadings / np.sqrt(noise)).T)

@@ -19,6 +19,7 @@ from cvae_sa.model import (
     divergence,
     kl_of,
     misfit_of,
+    mismatch,
 )
 
 B, P, L = 7, 4, 3
@@ -126,6 +127,17 @@ def gradients(model: SpectralCVAE, ln_sa: np.ndarray, weight: np.ndarray | None 
     return {name: np.asarray(each) for name, each in zip(names, found, strict=True)}
 
 
+def test_codes_that_are_the_prior_whatever_the_conditions_match_it():
+    mean = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], np.float32)
+    root = np.broadcast_to(np.float32(np.sqrt(0.5)) * np.eye(2, dtype=np.float32), (4, 2, 2))
+    unrelated, related = np.array([[1, 1, -1, -1], [1, -1, 0, 0]], np.float32)[:, :, None]
+    share = np.full(4, 0.25, np.float32)
+    np.testing.assert_allclose(mismatch(mean, root, unrelated, share), 0.0, atol=1e-10)
+    np.testing.assert_allclose(mismatch(mean, root, related, share), 0.5**2, rtol=1e-5)
+    np.testing.assert_allclose(mismatch(mean + np.float32(0.3), root, unrelated, share), 2 * 0.3**2, rtol=1e-4)
+    np.testing.assert_allclose(mismatch(mean, np.float32(np.sqrt(2.0)) * root, unrelated, share), 2 * 0.5**2, rtol=1e-4)
+
+
 def test_a_missing_period_moves_nothing():
     model, ln_sa = randomised(), spectra()
     ln_sa[:, 2] = np.nan
@@ -159,7 +171,8 @@ def test_the_decoder_adds_to_the_backbone_and_scales_with_the_conditions():
     mean, deviation = (ops.convert_to_numpy(each) for each in model.decode(code, inputs))
     features = ops.convert_to_numpy(model.conditions(inputs))
     wide = model.unit.numpy() * np.exp(np.clip(features @ model.spread.kernel.numpy(), -1.0, 1.0))
-    np.testing.assert_allclose(deviation, wide * np.exp(model.log_noise.numpy()), rtol=1e-5)
+    rough = np.exp(np.clip(features @ model.roughness.kernel.numpy(), -1.0, 1.0))
+    np.testing.assert_allclose(deviation, model.unit.numpy() * rough * np.exp(model.log_noise.numpy()), rtol=1e-4)
     first, _, second, last = model.decoder.layers
     hidden = np.concatenate([code, features], axis=1)
     for layer in (first, second):
@@ -183,9 +196,11 @@ def test_moments_of_a_decoder_linear_in_the_code_are_the_closed_form(road):
     median, sigma = model.moments(inputs, road)
     features = ops.convert_to_numpy(model.conditions(inputs))
     wide = model.unit.numpy() * np.exp(np.clip(features @ model.spread.kernel.numpy(), -1.0, 1.0))
-    variance = spread**2 @ model.loadings.kernel.numpy() ** 2 + np.exp(2 * model.log_noise.numpy())
+    rough = model.unit.numpy() * np.exp(np.clip(features @ model.roughness.kernel.numpy(), -1.0, 1.0))
+    noise = (rough * np.exp(model.log_noise.numpy())) ** 2
+    variance = wide**2 * (spread**2 @ model.loadings.kernel.numpy() ** 2) + noise
     np.testing.assert_allclose(median, model.decode(centre, inputs)[0], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sigma, wide * np.sqrt(variance), rtol=1e-4)
+    np.testing.assert_allclose(sigma, np.sqrt(variance), rtol=1e-4)
 
 
 def test_moments_of_a_curved_decoder_are_near_those_of_many_codes():
@@ -216,7 +231,7 @@ def test_the_linear_parts_and_biases_are_left_alone_by_decay():
     kernels = [
         layer.kernel for part in (model.encoder, model.decoder) for layer in part.layers if hasattr(layer, "kernel")
     ]
-    assert decayed == {id(kernel) for kernel in [*kernels, model.spread.kernel]}
+    assert decayed == {id(kernel) for kernel in [*kernels, model.spread.kernel, model.roughness.kernel]}
 
 
 def test_its_configuration_is_json_and_rebuilds_it():
