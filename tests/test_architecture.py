@@ -85,9 +85,12 @@ def layers(path: PurePosixPath, tree: ast.Module) -> Iterator[str]:
 
 
 def frameworks(path: PurePosixPath, tree: ast.Module) -> Iterator[str]:
-    """Keras and TensorFlow live in ``cvae_sa``, which knows no torch; in ``shared``, ``torch_tools`` alone does."""
+    """Keras and TensorFlow live in ``cvae_sa``, which knows no torch; in ``shared``, ``torch_tools`` alone does.
+
+    A benchmark's peer may be written in anything.
+    """
     folder, names = path.parts[0], imported(tree)
-    if folder != "cvae_sa":
+    if folder not in ("cvae_sa", "benchmarks"):
         yield from (f"imports {name}" for name in roots(tree) & {"keras", "tensorflow"})
     if folder == "cvae_sa" or (folder == "shared" and path.name != "torch_tools.py"):
         torches = {"torch", "torchdiffeq", "shared.torch_tools"}

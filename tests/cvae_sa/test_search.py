@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import runpy
 import shlex
 import sys
 
@@ -8,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import tyro
+from script_running import ROOT
 
 from cvae_sa import search as of_search
-from cvae_sa import search_cvae, search_figures
+from cvae_sa import search_figures
 from cvae_sa.config import Recipe, SearchConfig, TrainConfig
 from cvae_sa.data import records_of
 from cvae_sa.search import SPACES, Trial, paper_grid, propose, recipe_of, run_trial, search, trial_table
 from cvae_sa.training import Training
 from shared import runs
-from shared.command import InputError, run_command
+from shared.command import InputError
 from shared.records import split_events
 
 FOLDS = 2
@@ -262,8 +264,9 @@ def files(made, tmp_path, monkeypatch):
 
 
 def run(*words, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["search_cvae.py", *map(str, words)])
-    run_command(search_cvae.main, SearchConfig)
+    script = ROOT / "cvae_sa" / "search_cvae.py"
+    monkeypatch.setattr(sys, "argv", [str(script), *map(str, words)])
+    runpy.run_path(str(script), run_name="__main__")
 
 
 def refused(capsys, *words, monkeypatch):
