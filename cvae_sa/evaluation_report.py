@@ -258,7 +258,8 @@ def _recovered(found: Evaluation) -> list[Section]:
     table, sigmas = found.tables["recovery"], found.tables["sampled_sigma"]
     rows = table.assign(off=np.abs(table["estimate"] / table["true"] - 1.0))
     grouped = rows.groupby(["component", "quantity"], sort=False)
-    wide = grouped.agg(periods=("within", "size"), within=("within", "sum"), off=("off", "max")).reset_index()
+    counts = {"periods": ("within", "size"), "within": ("within", "sum"), "off": ("off", "max")}
+    wide = grouped.agg(**counts, true_median_within=("true_median_within", "sum")).reset_index()
     text = (
         "These records are made: tau, phi_s2s and phi_ss are known for each of them. The residuals of held-out events "
         "should give them back, and the samples should spread as much as the truth does. Truth: root mean squares over "

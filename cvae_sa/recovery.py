@@ -43,8 +43,8 @@ def recovery_table(
 
     ``estimate`` with its interval ``low`` to ``high`` (95 %, profile likelihood); ``true``: the root mean square over
     the records with that period, for tau over events in the way that the likelihood weighs them: those with few records
-    hardly count. ``within``: whether the interval holds it. ``true_median``: the estimate from residuals about the true
-    median (``true_model``), which shows what chance alone has done.
+    hardly count. ``within``: whether the interval holds it. ``true_median``, ``true_median_within``: the same from
+    residuals about the true median (``true_model``), which shows what chance alone has done.
     """
     rows, component = [], records.table["component"].to_numpy()
     for name in np.unique(component):
@@ -61,7 +61,9 @@ def recovery_table(
                 row = {"component": name, "quantity": quantity, "column": column, "period": periods_of([column])[0]}
                 row |= {"true": true[quantity], "estimate": getattr(found, quantity)[p], "low": low, "high": high}
                 row |= {"within": bool(low <= true[quantity] <= high)}
-                rows.append(row | {"true_median": getattr(best, quantity)[p]})
+                chance = best.intervals[quantity][p]
+                row |= {"true_median": getattr(best, quantity)[p]}
+                rows.append(row | {"true_median_within": bool(chance[0] <= true[quantity] <= chance[1])})
     return pd.DataFrame(rows)
 
 

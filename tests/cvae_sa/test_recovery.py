@@ -28,6 +28,7 @@ def test_residuals_about_the_true_median_recover_it_and_shifted_events_do_not(re
     right = recovery.recovery_table(held, truth, records, "true", "true")
     assert len(right) == 2 * 5 * 3 and right["within"].mean() > 0.8
     np.testing.assert_array_equal(right["estimate"], right["true_median"])
+    np.testing.assert_array_equal(right["within"], right["true_median_within"])
     wrong = recovery.recovery_table(held, truth, records, "shifted", "true")
     assert not wrong[wrong["quantity"] == "tau"]["within"].any()
     np.testing.assert_array_equal(wrong["true"], right["true"])
