@@ -1,5 +1,6 @@
 """The trained CVAE as one ``.keras`` file: network, scalers, backbone, ANN, calibration; table in, spectra out."""
 
+import inspect
 import json
 import warnings
 import zipfile
@@ -28,7 +29,7 @@ CHUNK = 8192  # rows at a time
 PARTS = ("config.json", "metadata.json", "model.weights.h5")  # of a .keras archive without assets
 LARGEST = 100_000_000  # bytes of an archive, unpacked
 CARD = ("columns", "components", "ranges", "provenance")
-OPTIONS = {"name", "trainable", "dtype", "n_periods", "latent", "hidden", "dropout", "activation", "seed", "card"}
+OPTIONS = {"name", "trainable", "dtype", *inspect.signature(SpectralCVAE).parameters} - {"options"}
 DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, RuntimeError, EOFError)
 
 

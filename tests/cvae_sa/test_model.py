@@ -143,7 +143,9 @@ def test_a_missing_period_moves_nothing():
     ln_sa[:, 2] = np.nan
     for name, gradient in gradients(model, ln_sa).items():
         assert np.isfinite(gradient).all(), name
-        if name.endswith(("spectrum/kernel", "spectrum/bias", "loadings/kernel", "spread/kernel", "log_noise")):
+        if name.endswith(
+            ("spectrum/kernel", "spectrum/bias", "loadings/kernel", "spread/kernel", "roughness/kernel", "log_noise")
+        ):
             assert (gradient[..., 2] == 0).all(), name
             assert (np.delete(gradient, 2, axis=-1) != 0).all(), name
         if name.endswith(("factors/kernel", "experts/kernel")):

@@ -80,7 +80,7 @@ def test_parameters_are_counted(trained):
     latent, first, second, n_periods, features = 2, 8, 6, 5, 8
     encoder = (2 * n_periods + features + 1) * first + (first + 1) * second + (second + 1) * 2 * latent
     decoder = (latent + features + 1) * second + (second + 1) * first + (first + 1) * n_periods
-    linear = (3 * latent + features + 1) * n_periods  # loadings, factors, experts; spread; noise
+    linear = (3 * latent + 2 * features + 1) * n_periods  # loadings, factors, experts; spread, roughness; noise
     ann = (features + 1) * 16 + 17 * 16 + 17 * 2 * latent
     assert trained.parameters == encoder + decoder + linear + ann + 2 * 14 * n_periods
 
@@ -100,7 +100,10 @@ def test_periods_of_a_sample_correlate_as_the_model_says(trained, made):
     row = made.table.iloc[[10]]
     drawn = trained.sample(row, 20_000, 5)[:, 0]
     loadings = trained.model.loadings.kernel.numpy().astype(float)
-    covariance = loadings.T @ loadings + np.diag(np.exp(2.0 * trained.model.log_noise.numpy()))
+    features = np.asarray(trained.model.conditions(derive_inputs(row)))
+    wide = np.asarray(trained.model.width(features))[0]
+    noise = trained.decode(np.zeros((1, 2)), derive_inputs(row))[1][0]
+    covariance = np.outer(wide, wide) * (loadings.T @ loadings) + np.diag(noise**2)
     deviation = np.sqrt(np.diag(covariance))
     found = np.corrcoef(drawn.T)
     # the hidden layers have hardly learnt yet
