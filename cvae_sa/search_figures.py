@@ -17,6 +17,7 @@ NAMES = {
     "batch": "batch (records)",
     "epochs": "epochs",
     "annealing": "annealing (share of epochs)",
+    "matching": "weight of matching (nats)",
     "backbone": "backbone",
 }
 WIDTH = 0.5  # over which trials of the same value are spread

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tyro
+from scipy import stats
 from script_running import ROOT
 
 from cvae_sa import search as of_search
@@ -47,6 +48,7 @@ class Stub:
         base = abs(math.log(self.recipe.learning_rate / 2e-3)) + self.recipe.dropout + 8 / self.recipe.hidden[0]
         self.held_out_loss = [base + 0.1 * fold + np.nanmean(self.records.ln_sa) for fold in range(self.recipe.folds)]
         self.ln_median = np.stack([self.records.ln_sa + 0.5, self.records.ln_sa + 9.0])
+        self.sigma = np.full_like(self.ln_median, 0.7)
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def stubbed(monkeypatch):
 
 
 def trial(recipe=None, losses=(1.0, 2.0)):
-    return Trial(recipe or Recipe(**SHORT), losses, 0.6, 1.0)
+    return Trial(recipe or Recipe(**SHORT), losses, 0.6, 1.6, 1.0)
 
 
 # --- the spaces ---
@@ -151,6 +153,10 @@ def test_trial_is_the_training_of_its_recipe_on_event_grouped_folds(records):
     assert found.loss == pytest.approx(sum(found.held_out_loss) / FOLDS, rel=1e-12)
     residual = records.ln_sa.astype(float) - training.ln_median[0]
     np.testing.assert_allclose(found.rmse, math.sqrt(np.mean(residual[np.isfinite(residual)] ** 2)), rtol=1e-6)
+    seen_sigma = training.sigma[0].astype(float)[np.isfinite(residual)]
+    density = stats.norm.logpdf(residual[np.isfinite(residual)], scale=seen_sigma)
+    bits = pd.Series(-density / math.log(2)).groupby(np.nonzero(np.isfinite(residual))[1]).mean()
+    np.testing.assert_allclose(found.llh, bits.mean(), rtol=1e-6)
     held_out = np.concatenate([rows for _, rows in training.stages])
     np.testing.assert_array_equal(np.sort(held_out), np.arange(len(records)))
     for train, rows in training.stages:
@@ -165,10 +171,10 @@ def test_trial_that_diverges_has_failed_and_says_why(records, stubbed):
 
 
 def test_trial_goes_to_its_file_and_back(tmp_path):
-    kept = Trial(Recipe(**SHORT), (0.1 + 0.2, 1e-17), 0.6, 1.5, "a note")
+    kept = Trial(Recipe(**SHORT), (0.1 + 0.2, 1e-17), 0.6, 1.6, 1.5, "a note")
     kept.save(tmp_path / "1.json")
     assert Trial.load(tmp_path / "1.json", kept.recipe) == kept
-    failed = Trial(Recipe(**SHORT), (math.nan, math.nan), math.nan, 1.5)
+    failed = Trial(Recipe(**SHORT), (math.nan, math.nan), math.nan, math.nan, 1.5)
     failed.save(tmp_path / "2.json")
     assert Trial.load(tmp_path / "2.json", failed.recipe).loss == math.inf
 
@@ -197,7 +203,8 @@ def test_table_is_sorted_and_compares_on_the_same_folds():
     losses = [(3.0, 5.0, 4.5), (2.0, 4.5, 4.0), (math.nan,) * 3]
     rates = (1e-3, 2e-3, 1e-2)
     trials = [
-        Trial(Recipe(learning_rate=rate, folds=3), each, 0.6, 1.0) for rate, each in zip(rates, losses, strict=True)
+        Trial(Recipe(learning_rate=rate, folds=3), each, 0.6, 1.6, 1.0)
+        for rate, each in zip(rates, losses, strict=True)
     ]
     table = trial_table(trials)
     assert table["trial"].tolist() == [2, 1, 3]
@@ -299,6 +306,7 @@ def test_command_ends_in_the_line_that_trains(files, stubbed, monkeypatch, capsy
     assert found["best"]["trial"] == table["trial"][0]
     assert found["best"]["loss"] == pytest.approx(table["loss"].min(), rel=1e-5)
     assert found["best"]["rmse"] == pytest.approx(0.5, rel=1e-6)
+    assert found["best"]["llh"] == pytest.approx(-stats.norm.logpdf(0.5, scale=0.7) / math.log(2), rel=1e-6)
     assert said[-1] == found["command"]
     assert found["recipe"]["learning_rate"] == table["learning_rate"][0]
     assert (folder / "figures" / "search.png").stat().st_size > 10_000
