@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae test lint bench clean check-python
+.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae test lint bench clean check-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
@@ -34,6 +34,12 @@ train-cvae: $(INSTALLED) ## train the CVAE of spectral acceleration; DATA= and A
 
 evaluate-cvae: $(INSTALLED) ## cross-validate it: residuals, calibration of its samples, SHAP; DATA= and ARGS= as above
 	$(RUN) cvae_sa/evaluate_cvae.py $(DATA_OPTION) $(ARGS)
+
+explain-cvae: $(INSTALLED) ## Shapley values and the latent space of the newest trained CVAE; ARGS= as above
+	$(RUN) cvae_sa/explain_cvae.py $(ARGS)
+
+search-cvae: $(INSTALLED) ## search the CVAE's recipe on event-grouped folds; DATA= and ARGS= as above
+	$(RUN) cvae_sa/search_cvae.py $(DATA_OPTION) $(ARGS)
 
 test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage
 	$(RUN) -m pytest -n 2 --cov $(ARGS)

@@ -27,6 +27,7 @@ def _import_quietly() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()  # looks for a GPU, and says so
+            tf.get_logger().setLevel("ERROR")  # it warns of every model after the first few that it traces
             keras.config.disable_traceback_filtering()
             done = True
         finally:

@@ -192,8 +192,6 @@ def run_trial(records: Records, recipe: Recipe, seed: int) -> Trial:
     losses, rmse, llh, note = [math.nan] * recipe.folds, math.nan, math.nan, ""
     try:
         training = Training(records, recipe, seed, whole=False)
-        for network in (training.model, training.code_map):
-            network.jit_compile = False  # XLA: 10 s and 150 MB a trial, of which nothing comes back on so few records
         with tqdm(total=training.n_epochs, desc="  epochs of the trial", unit="epoch", leave=False) as bar:
             training.run(lambda metrics: bar.update())
         losses = [float(loss) for loss in training.held_out_loss]

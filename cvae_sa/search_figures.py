@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from cvae_sa.search import OPTIONS
 from shared.plotting import COLOURS, mark_synthetic, new_figure
@@ -39,6 +40,7 @@ def losses(table: pd.DataFrame, synthetic: bool) -> Figure:
         axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel("loss above the best (nats a record)")
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes[0, 0].legend(frameon=False, fontsize=7)
     return mark_synthetic(figure, synthetic)
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
+from cvae_sa import latent
 from cvae_sa.config import TrainConfig
-from cvae_sa.data import Records
-from cvae_sa.model import ROADS
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from cvae_sa.training import Training
 from shared import runs
@@ -57,7 +55,7 @@ def train_to_the_end(training: Training, source: Flatfile, config: TrainConfig) 
     runs.write_arrays(run.path / STATE, training.state())
     model = TrainedCVAE.of(training, provenance)
     model.save(run.path / CHECKPOINT)
-    runs.write_table(run.path / CODES, codes_table(model, training.records))
+    runs.write_table(run.path / CODES, latent.codes_table(training.records, latent.encode(model, training.records)))
     return run, model
 
 
@@ -80,25 +78,6 @@ def _restored(training: Training, run: runs.Run) -> dict[str, Any]:
 def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
         return dict(arrays)
-
-
-def codes_table(model: TrainedCVAE, records: Records) -> pd.DataFrame:
-    """The encoded data: a row for each of N records, mean and standard deviation of its code.
-
-    ``z1`` ... are the encoder's, ``ann_z1`` ... those that the ANN expects of the conditions alone.
-    """
-    table = records.table
-    known = [
-        name for name in ("record_id", "event_id", "station_id", "component", "mag", "rjb", "vs30") if name in table
-    ]
-    mean, log_variance = model.encode(records)
-    parts = [table[known].reset_index(drop=True)]
-    ann = [np.asarray(each) for each in model.model.code_of(records.inputs, ROADS[1])]
-    for prefix, (centre, spread) in {"": (mean, np.exp(0.5 * log_variance)), "ann_": ann}.items():
-        for number in range(mean.shape[1]):
-            name = f"{prefix}z{number + 1}"
-            parts.append(pd.DataFrame({name: centre[:, number], f"{name}_sd": spread[:, number]}))
-    return pd.concat(parts, axis=1)
 
 
 def device() -> str:

@@ -46,10 +46,14 @@ class TrainedCVAE:
         rows = tf.TensorSpec((None, 7), tf.float32)
         codes = tf.TensorSpec((None, model.latent), tf.float32)
         self._moments = {
-            road: tf.function(lambda inputs, road=road: model.moments(inputs, road), input_signature=[rows])
+            road: tf.function(
+                lambda inputs, road=road: model.moments(inputs, road), input_signature=[rows], autograph=False
+            )
             for road in ROADS
         }
-        self._decode = tf.function(lambda codes, inputs: model.decode(codes, inputs), input_signature=[codes, rows])
+        self._decode = tf.function(
+            lambda codes, inputs: model.decode(codes, inputs), input_signature=[codes, rows], autograph=False
+        )
 
     @classmethod
     def of(cls, training: Training, provenance: dict[str, Any]) -> "TrainedCVAE":

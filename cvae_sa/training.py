@@ -81,7 +81,7 @@ class Training:
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * self.steps)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, clipnorm=10.0)
         optimizer.exclude_from_weight_decay(var_list=self.model.undecayed())
-        self.model.compile(optimizer=optimizer, jit_compile=True, steps_per_execution=self.steps)
+        self.model.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=self.steps)
         optimizer.build(self.model.trainable_variables)
         self.first = [variable.numpy() for variable in self._variables()]
 
@@ -90,7 +90,7 @@ class Training:
         steps = -(-len(self.records) // CODE_MAP_BATCH)
         rate = keras.optimizers.schedules.CosineDecay(CODE_MAP_RATE, CODE_MAP_EPOCHS * steps)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=CODE_MAP_DECAY)
-        self.code_map.compile(optimizer=optimizer, jit_compile=True, steps_per_execution=steps)
+        self.code_map.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=steps)
         optimizer.build(self.code_map.trainable_variables)
         self.code_map_first = [variable.numpy() for variable in self._code_map_variables()]
 

@@ -42,6 +42,7 @@ FAR = 60.0  # km, where waves reflected in the crust catch up with the direct on
 # spreading, most on the style of faulting, whose effect is small and is of the events alone
 RIDGE = np.array([0.0, *(0.1,) * 7, 100.0, 100.0, 0.1, 0.1, 10.0, 10.0])
 ROUNDS = 2  # coefficients and deviations are fitted in turn
+ENOUGH = 5000  # records to tell the hinge and h by
 FOLDS = 5  # of events, so that deviations are of records that the coefficients have not seen
 START = (0.4, 0.6)  # tau, phi
 
@@ -250,10 +251,11 @@ class _Fitting:
         Residuals at different periods are so alike that the mean of their ln likelihoods counts, not the sum. The
         hinge has a normal prior: which of its likely values is best changes with a few earthquakes.
         """
-        every, count = np.arange(len(self.y)), 2.0 * self.y.shape[1]
+        enough = np.sort(np.random.default_rng(0).permutation(len(self.y))[:ENOUGH])
+        count = 2.0 * self.y.shape[1]
 
         def likelihood(hinge: float, depth: float) -> float:
-            explained = self._solve(every, self.terms(hinge, depth))[1] / count
+            explained = self._solve(enough, self.terms(hinge, depth))[1] / count
             return explained - 0.5 * ((hinge - LIKELY_HINGE[0]) / LIKELY_HINGE[1]) ** 2
 
         for _ in range(2):

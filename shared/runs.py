@@ -248,7 +248,7 @@ def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
 
     ``git_commit`` and ``git_dirty`` are None where the code does not lie in a git checkout.
     """
-    names = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras")
+    names = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras", "shap")
     packages = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

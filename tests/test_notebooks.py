@@ -18,9 +18,12 @@ NOTEBOOKS = sorted(ROOT.glob("[a-z]*/notebook.ipynb"))
 def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notebooks")
     synthetic.make_flatfile(1, n_events=24, n_rows=601).table.to_csv(folder / "flatfile.csv", index=False)
-    script = ROOT / "bliqnet" / "train_bliqnet.py"
-    options = ["--data", "flatfile.csv", "--members", "1", "--epochs", "2"]
-    subprocess.run([sys.executable, script, *options], cwd=folder, check=True, capture_output=True, timeout=300)
+    for script, options in (
+        ("bliqnet/train_bliqnet.py", ["--members", "1", "--epochs", "2"]),
+        ("cvae_sa/train_cvae.py", ["--folds", "2", "--epochs", "2"]),
+    ):
+        command = [sys.executable, ROOT / script, "--data", "flatfile.csv", *options]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     return folder
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cvae_sa.config import TrainConfig
-from cvae_sa.sessions import CODES, PROJECT, STATE, WHAT, codes_table, device, train_to_the_end
+from cvae_sa.sessions import CODES, PROJECT, STATE, WHAT, device, train_to_the_end
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from cvae_sa.training import Training
 from shared import runs
@@ -57,19 +57,6 @@ def test_a_training_that_is_through_is_only_written(training, fresh, made, inter
     assert "--resume" in capsys.readouterr().out
     codes = pd.read_csv(run.path / CODES)
     np.testing.assert_allclose(codes["z1"], trained.encode(training.records)[0][:, 0], rtol=1e-4, atol=1e-5)
-
-
-def test_codes_are_those_of_the_encoder_and_of_the_ann(trained, records):
-    table = codes_table(trained, records)
-    assert len(table) == len(records)
-    assert table["record_id"].tolist() == records.table["record_id"].tolist()
-    mean, log_variance = trained.encode(records)
-    centre, spread = map(np.asarray, trained.model.code_of(records.inputs, "ann"))
-    for number in range(2):
-        np.testing.assert_array_equal(table[f"z{number + 1}"], mean[:, number])
-        np.testing.assert_allclose(table[f"z{number + 1}_sd"], np.exp(0.5 * log_variance[:, number]), rtol=1e-6)
-        np.testing.assert_array_equal(table[f"ann_z{number + 1}"], centre[:, number])
-        np.testing.assert_array_equal(table[f"ann_z{number + 1}_sd"], spread[:, number])
 
 
 def test_a_damaged_state_is_refused_in_one_line(training, fresh, made, interrupted):
