@@ -13,7 +13,6 @@ from scipy import stats
 from script_running import ROOT
 
 from cvae_sa import search as of_search
-from cvae_sa import search_figures
 from cvae_sa.config import Recipe, SearchConfig, TrainConfig
 from cvae_sa.data import records_of
 from cvae_sa.search import SPACES, Trial, paper_grid, propose, recipe_of, run_trial, search, trial_table
@@ -352,20 +351,3 @@ def test_too_few_events_are_refused_before_there_is_a_folder(made, tmp_path, mon
     said = refused(capsys, "--data", "few.csv", "--folds", 5, "--trials", 2, monkeypatch=monkeypatch)
     assert "2 events are left to train on, 5 are needed" in said
     assert not (tmp_path / "runs" / "cvae_sa-search").exists()
-
-
-# --- the figure ---
-def test_figure_has_an_axis_for_what_varied_and_marks_the_best():
-    trials = proposals(SearchConfig(trials=12))
-    figure = search_figures.losses(trial_table(trials), synthetic=True)
-    shown = [axis for axis in figure.axes if axis.get_visible()]
-    names = {search_figures.NAMES[name] for name in SPACES["wide"]}
-    assert {axis.get_xlabel() for axis in shown} <= names
-    for axis in shown:
-        assert sum(line.get_marker() == "*" for line in axis.lines) == 1
-    assert any("SYNTHETIC" in text.get_text() for text in figure.texts)
-
-
-def test_figure_of_a_single_trial_is_drawn():
-    figure = search_figures.losses(trial_table([trial()]), synthetic=False)
-    assert [axis.get_xlabel() for axis in figure.axes] == [search_figures.NAMES["hidden"]]
