@@ -95,8 +95,6 @@ def test_wide_search_begins_as_given_and_never_repeats_itself():
     assert tried[0] == Recipe(**SHORT)
     assert not any(recipe in tried[:number] for number, recipe in enumerate(tried))
     assert all(recipe.folds == FOLDS for recipe in tried)
-    for recipe in tried[1:]:
-        assert all(getattr(recipe, name) in values or recipe != tried[0] for name, values in SPACES["wide"].items())
     assert [each.recipe for each in proposals(config)] == tried
     assert [each.recipe for each in proposals(dataclasses.replace(config, seed=6))][1:] != tried[1:]
 
@@ -122,8 +120,6 @@ def test_every_value_of_the_wide_space_is_a_recipe(values):
     [
         ({"trials": 0}, "--trials: must lie in 1 to 1000 in the wide space, not 0"),
         ({"trials": 37, "space": "paper"}, "--trials: must lie in 1 to 36 in the paper space, not 37"),
-        ({"folds": 1}, "--folds"),
-        ({"test_share": 1.0}, "--test-share"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(options, said):
