@@ -17,7 +17,7 @@ NOTEBOOKS = sorted(ROOT.glob("[a-z]*/notebook.ipynb"))
 @pytest.fixture(scope="module")
 def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notebooks")
-    synthetic.make_flatfile(1, n_events=24, n_rows=601).table.to_csv(folder / "flatfile.csv", index=False)
+    synthetic.make_flatfile(1, n_events=40, n_rows=1201).table.to_csv(folder / "flatfile.csv", index=False)
     for script, options in (
         ("bliqnet/train_bliqnet.py", ["--members", "1", "--epochs", "2"]),
         ("cvae_sa/train_cvae.py", ["--folds", "2", "--epochs", "2"]),

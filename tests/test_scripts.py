@@ -15,6 +15,7 @@ from shared.torch_tools import load_checkpoint
 
 TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py", "shared/decompose_residuals.py"}  # in tests/shared
 TESTED |= {f"cvae_sa/{verb}_cvae.py" for verb in ("train", "predict", "explain")}  # in test_scripts_cvae.py
+TESTED |= {"cvae_sa/evaluate_cvae.py"}  # in test_scripts_cvae_evaluation.py
 TESTED |= {"cvae_sa/search_cvae.py"}  # in cvae_sa/test_search.py
 
 
