@@ -1,5 +1,6 @@
 """A conditional variational autoencoder of spectral acceleration (Keras 3 on TensorFlow)."""
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -26,6 +27,9 @@ def _import_quietly() -> None:
             import keras
             import tensorflow as tf
 
+            # one thread an operation, so that sums have one order, however busy the machine: same seed, same bits
+            with contextlib.suppress(RuntimeError):  # TensorFlow runs already
+                tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.list_physical_devices()  # looks for a GPU, and says so
             tf.get_logger().setLevel("ERROR")  # it warns of every model after the first few that it traces
             keras.config.disable_traceback_filtering()
