@@ -3,6 +3,7 @@
 import dataclasses
 from types import SimpleNamespace
 
+import cvae_sa  # noqa: F401  # isort: skip  # before Keras: it settles how TensorFlow computes
 import numpy as np
 import pytest
 
