@@ -1,6 +1,6 @@
 """The conditional variational autoencoder of ln spectra: what it computes, and nothing else.
 
-    encoder   q(z | y, c) = N(z; m(y, c), diag s²(y, c))
+    encoder   q(z | y, c) = N(z; m(y, c), S(y, c))
     prior     p(z) = N(0, I)
     decoder   p(y | z, c) = N(y; b(c) + w(c) (A z + f(z, c)), diag d(c)²)
 
@@ -60,6 +60,10 @@ class Conditions(keras.layers.Layer):
     def call(self, inputs):
         """(B, 7) -> (B, 8)."""
         return (self._features(inputs) - self.centre) / self.scale
+
+
+def _identities(shape, dtype=None):
+    return ops.broadcast_to(ops.eye(shape[-1], dtype=dtype), shape)
 
 
 def _dense(units: int, seed: int, name: str, **options) -> keras.layers.Dense:
@@ -186,6 +190,9 @@ class SpectralCVAE(keras.Model):
         shape = (len(ROADS), 2, n_periods)
         self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
         self.tau_share = self.add_weight(name="tau_share", shape=shape, initializer="zeros", trainable=False)
+        self.coupling = self.add_weight(
+            name="coupling", shape=(*shape, n_periods), initializer=_identities, trainable=False
+        )  # see `coupling`
         self.code_map = CodeMap(latent, name="code_map")
         self.code_map.trainable = False  # it is fitted by itself, to the codes
         self.misfit = keras.metrics.Mean(name="misfit")
@@ -310,19 +317,24 @@ class SpectralCVAE(keras.Model):
         mean, log_variance = self.code_map.code(inputs)
         return mean, ops.exp(0.5 * log_variance)
 
-    def moments(self, inputs, road: str = "prior"):
-        """Median and total standard deviation (B, P), ln g, over codes and noise, before calibration.
+    def deviations(self, inputs, road: str = "prior"):
+        """Median (B, P), ln g, root F (2 L, B, P) of the covariance that the codes make, Fᵀ F, and noise (B, P).
 
-        The mean over codes is that of the 2 L points ± sqrt(L) along the axes of the code, exact up to cubic terms of
-        the decoder (Stroud 1971, the degree-3 cubature rule).
+        Over codes at the 2 L points ± sqrt(L) along their axes: exact up to cubic terms of the decoder (Stroud 1971,
+        the degree-3 cubature rule). Before calibration.
         """
         centre, spread = self.code_of(inputs, road)
         step = math.sqrt(self.latent) * spread
         axes = np.eye(self.latent, dtype="float32")
         points = [self.decode(centre + sign * step * axis, inputs)[0] for axis in axes for sign in (1.0, -1.0)]
         points = ops.stack(points)  # (2 L, B, P)
-        noise = self.decode(centre, inputs)[1]
-        return ops.mean(points, axis=0), ops.sqrt(ops.var(points, axis=0) + noise**2)
+        median = ops.mean(points, axis=0)
+        return median, (points - median) / math.sqrt(2.0 * self.latent), self.decode(centre, inputs)[1]
+
+    def moments(self, inputs, road: str = "prior"):
+        """Median and total standard deviation (B, P), ln g, over codes and noise, before calibration."""
+        median, root, noise = self.deviations(inputs, road)
+        return median, ops.sqrt(ops.sum(root**2, axis=0) + noise**2)
 
     # --- the loss ---
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -1,5 +1,6 @@
 """The trained CVAE as one ``.keras`` file: network, scalers, backbone, ANN, calibration; table in, spectra out."""
 
+import dataclasses
 import inspect
 import json
 import warnings
@@ -33,6 +34,22 @@ OPTIONS = {"name", "trainable", "dtype", *inspect.signature(SpectralCVAE).parame
 DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, RuntimeError, EOFError)
 
 
+@dataclasses.dataclass(frozen=True)
+class Law:
+    """Of spectra of N rows: median + ``sigma`` (``coupling`` u), with u the decoder's deviations over ``raw_sigma``.
+
+    u given a code is normal about its mean with deviation ``noise``; over all codes its covariance is Σ of
+    ``root`` ``root``ᵀ + diag ``noise``², with a diagonal of 1.
+    """
+
+    median: np.ndarray  # (N, P) ln g
+    raw_sigma: np.ndarray  # (N, P) before calibration
+    sigma: np.ndarray  # (N, P) calibrated
+    coupling: np.ndarray  # (N, P, P)
+    root: np.ndarray  # (2 L, N, P)
+    noise: np.ndarray  # (N, P)
+
+
 class TrainedCVAE:
     """A CVAE that knows its periods, the ranges it has seen and where it came from.
 
@@ -45,12 +62,15 @@ class TrainedCVAE:
         self.columns, self.components, self.ranges, self.provenance = (model.card[name] for name in CARD)
         rows = tf.TensorSpec((None, 7), tf.float32)
         codes = tf.TensorSpec((None, model.latent), tf.float32)
-        self._moments = {
-            road: tf.function(
-                lambda inputs, road=road: model.moments(inputs, road), input_signature=[rows], autograph=False
-            )
-            for road in ROADS
-        }
+        self._moments, self._deviations = (
+            {
+                road: tf.function(
+                    lambda inputs, of=of, road=road: of(inputs, road), input_signature=[rows], autograph=False
+                )
+                for road in ROADS
+            }
+            for of in (model.moments, model.deviations)
+        )
         self._decode = tf.function(
             lambda codes, inputs: model.decode(codes, inputs), input_signature=[codes, rows], autograph=False
         )
@@ -123,9 +143,22 @@ class TrainedCVAE:
             each = np.repeat(part, n, axis=0)
             decoded, noise = self._in_chunks(self._decode, codes.reshape(-1, latent), each)
             decoded = decoded + noise * drawn[..., latent:].reshape(-1, n_periods)
-            median, _ = self._in_chunks(self._moments[road], part)
-            deviation = decoded.reshape(len(part), n, n_periods) - median[:, None]
-            yield place, (median[:, None] + self._scale(part, road)[:, None] * deviation).swapaxes(0, 1)
+            law = self.law(part, road)
+            deviation = (decoded.reshape(len(part), n, n_periods) - law.median[:, None]) / law.raw_sigma[:, None]
+            coupled = np.matmul(deviation, law.coupling.transpose(0, 2, 1))
+            yield place, (law.median[:, None] + law.sigma[:, None] * coupled).swapaxes(0, 1)
+
+    def law(self, inputs: np.ndarray, road: str = "prior") -> "Law":
+        """What spectra of ``inputs`` (N, 7) are sampled from, beside the decoder."""
+        inputs = np.asarray(inputs, np.float32)
+        median, root, noise = map(np.asarray, self._deviations[road](inputs))
+        raw = np.sqrt((root**2).sum(axis=0) + noise**2)
+        root, noise = root / raw, noise / raw
+        coupling = self.model.coupling.numpy()[ROADS.index(road)][component_of(inputs)]  # (N, P, P)
+        coupled = np.einsum("npq,knq->knp", coupling, root)
+        variance = (coupled**2).sum(axis=0) + np.einsum("npq,nq->np", coupling**2, noise**2)
+        coupling = coupling / np.sqrt(variance)[:, :, None]  # what a map for all rows leaves of a row's own variance
+        return Law(median, raw, raw * self._scale(inputs, road), coupling, root, noise)
 
     # --- codes ---
     def encode(self, records: Records) -> tuple[np.ndarray, np.ndarray]:

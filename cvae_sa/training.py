@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
-from cvae_sa import calibration, factor_start
+from cvae_sa import calibration, coupling, factor_start
 from cvae_sa.config import Recipe
 from cvae_sa.data import Records, event_weights
 from cvae_sa.model import ROADS, CodeMap, SpectralCVAE
@@ -73,11 +73,9 @@ class Training:
                 raise InputError(f"training rows less a fold of the events: {refused[0]}; or give --backbone none")
 
     def _compile(self) -> None:
-        recipe, options = (
-            self.recipe,
-            {"latent": self.recipe.latent, "matching": self.recipe.matching, "seed": self.seed},
-        )
-        self.model = SpectralCVAE(len(self.records.columns), hidden=recipe.hidden, dropout=recipe.dropout, **options)
+        recipe = self.recipe
+        options = {"hidden": recipe.hidden, "dropout": recipe.dropout, "matching": recipe.matching, "seed": self.seed}
+        self.model = SpectralCVAE(len(self.records.columns), recipe.latent, **options)
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * self.steps)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, clipnorm=10.0)
         optimizer.exclude_from_weight_decay(var_list=self.model.undecayed())
@@ -165,19 +163,39 @@ class Training:
 
     def _end(self, part: Records, held_out: np.ndarray) -> None:
         self._fit_code_map(part)
-        for index, road in enumerate(ROADS):
-            if len(held_out):
+        if len(held_out):
+            for index, road in enumerate(ROADS):
                 moments = self.model.moments(self.records.inputs[held_out], road)
                 self.ln_median[index][held_out], self.sigma[index][held_out] = map(ops.convert_to_numpy, moments)
-            elif np.isfinite(self.sigma).any():
-                residual = (self.records.ln_sa - self.ln_median[index]).astype(float)
-                component = self.records.table["component"].to_numpy()
-                scale, share = self.model.scale.numpy(), self.model.tau_share.numpy()
-                scale[index] = calibration.spread_factor(residual, self.sigma[index], component)
-                share[index] = calibration.tau_share(residual, self.records.table)
-                self.model.scale.assign(scale)
-                self.model.tau_share.assign(share)
+        elif np.isfinite(self.sigma).any():
+            found = [self._calibrated(index, road) for index, road in enumerate(ROADS)]
+            calibrated = (self.model.scale, self.model.tau_share, self.model.coupling)
+            for variable, values in zip(calibrated, zip(*found, strict=True), strict=True):
+                variable.assign(np.stack(values))
         self.stage, self.epoch, self.begun = self.stage + 1, 0, False
+
+    def _calibrated(self, index: int, road: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Spread factors and tau's shares (2, P), and the maps between periods (2, P, P), for codes by ``road``."""
+        residual = (self.records.ln_sa - self.ln_median[index]).astype(float)
+        component = self.records.table["component"].to_numpy()
+        scale = calibration.spread_factor(residual, self.sigma[index], component)
+        own = self._own_correlation(road, component)
+        wanted = coupling.target(residual, self.sigma[index], component, own)
+        maps = [coupling.transport(*each) for each in zip(own, wanted, strict=True)]
+        return scale, calibration.tau_share(residual, self.records.table), np.stack(maps)
+
+    def _own_correlation(self, road: str, component: np.ndarray) -> np.ndarray:
+        """Correlation between periods (2, P, P) of what the model itself samples, mean over the rows of H and V."""
+        _, root, noise = map(ops.convert_to_numpy, self.model.deviations(self.records.inputs, road))
+        sigma = np.sqrt((root**2).sum(axis=0) + noise**2)
+        root, noise = root / sigma, noise / sigma
+        found = np.stack([np.eye(root.shape[-1])] * len(calibration.COMPONENTS))
+        for row, name in enumerate(calibration.COMPONENTS):
+            of = component == name
+            if of.any():
+                part = root[:, of].reshape(-1, root.shape[-1]).astype(float)
+                found[row] = (part.T @ part + np.diag((noise[of].astype(float) ** 2).sum(axis=0))) / of.sum()
+        return found
 
     def _fit_code_map(self, part: Records) -> None:
         """The ANN, fitted to the codes of ``part``, becomes the model's own."""

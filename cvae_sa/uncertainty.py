@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from cvae_sa.coupling import positive
 from cvae_sa.data import Records
-from cvae_sa.model import LN_2PI, ROADS
-from cvae_sa.trained import TrainedCVAE, component_of
+from cvae_sa.model import LN_2PI
+from cvae_sa.trained import TrainedCVAE
 from shared import scores
 from shared.flatfile import periods_of
 from shared.held_out import magnitude_bins
@@ -71,31 +72,36 @@ def sampled(model: TrainedCVAE, records: Records, n: int, seed: int, road: str) 
 def joint_log_density(model: TrainedCVAE, records: Records, seed: int, road: str, draws: int = DRAWS) -> np.ndarray:
     """ln p(spectrum | conditions), nats (N,), of the observed periods of each record under the calibrated CVAE.
 
-    p(y | c) = ∫ p(y | z, c) p(z) dz by importance sampling with the encoder's codes, a little wider (Burda et al. 2016,
-    arXiv 1509.00519). It is the density that samples come from itself, whatever its shape; a Gaussian with the samples'
-    covariance would need many samples a record to be told, and no missing period.
+    p(y | c) = ∫ p(y | z, c) p(z) dz by importance sampling with codes from the posterior of the decoder made linear, a
+    little wider (Burda et al. 2016, arXiv 1509.00519). It is the density that samples come from itself, whatever its
+    shape; a Gaussian with the samples' covariance would need many samples a record to be told, and no missing period.
     """
-    inputs = records.inputs
-    scale = model.model.scale.numpy()[ROADS.index(road)][component_of(inputs)].astype(float)
-    median, _ = model.moments(inputs, road)
-    raw = (median + (records.ln_sa - median) / scale).astype(np.float32)  # as before calibration
-    mean, root = (np.asarray(each) for each in model.model.posterior(inputs, raw))
-    log_det = np.linalg.slogdet(root)[1] + mean.shape[1] * np.log(WIDER)
-    centre, prior = (np.asarray(each) for each in model.model.code_of(inputs, road))
+    inputs, law = records.inputs, model.law(records.inputs, road)
+    seen = np.isfinite(records.ln_sa)
+    spectra = np.where(seen, (records.ln_sa - law.median) / law.sigma, 0.0).astype(float)
+    coupling = np.where(seen[:, :, None], law.coupling, 0.0).astype(float)  # (N, P, P): nothing of a missing period
+    covariance = (coupling * law.noise[:, None] ** 2) @ coupling.transpose(0, 2, 1)
+    factor = np.linalg.inv(np.linalg.cholesky(covariance + np.eye(seen.shape[1]) * ~seen[:, :, None]))
+    whiten = factor @ coupling  # (N, P, P), of a deviation before coupling; then unit noise
+    target = (factor @ spectra[:, :, None])[:, :, 0]
+    slope = np.sqrt(0.5) * (law.root[0::2] - law.root[1::2])  # (L, N, P), of the code in its prior's deviations
+    slope = np.einsum("npq,lnq->nlp", whiten, slope)
+    precision = np.eye(slope.shape[1]) + slope @ slope.transpose(0, 2, 1)
+    root = WIDER * np.linalg.inv(np.linalg.cholesky(precision)).transpose(0, 2, 1)
+    mean = np.linalg.solve(precision, slope @ target[:, :, None])[:, :, 0]
+    log_det = np.linalg.slogdet(root)[1]
+    centre, spread = (np.asarray(each) for each in model.model.code_of(inputs, road))
     generator, weights = np.random.default_rng([seed, 1]), []
     for _ in range(draws):
-        noise = generator.standard_normal(mean.shape, dtype=np.float32)
-        code = mean + WIDER * np.einsum("bij,bj->bi", root, noise)
-        decoded, deviation = model.decode(code, inputs)
-        likelihood = np.nansum(_log_normal(raw, decoded, deviation), axis=1)
-        proposed = -0.5 * (noise**2 + LN_2PI).sum(axis=1) - log_det
-        weights.append(likelihood + _log_normal(code, centre, prior).sum(axis=1) - proposed)
-    stretched = np.where(np.isfinite(records.ln_sa), np.log(scale), 0.0).sum(axis=1)
-    return special.logsumexp(np.array(weights, dtype=float), axis=0) - np.log(draws) - stretched
-
-
-def _log_normal(value: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    return -0.5 * (((value - mean) / deviation) ** 2 + LN_2PI) - np.log(deviation)
+        noise = generator.standard_normal(mean.shape)
+        code = mean + np.einsum("nij,nj->ni", root, noise)
+        decoded, _ = model.decode(centre + spread * code, inputs)
+        left = target - np.einsum("npq,nq->np", whiten, (decoded - law.median) / law.raw_sigma)
+        # LN_2PI of code and proposal cancel
+        weights.append(0.5 * ((noise**2).sum(axis=1) - (code**2).sum(axis=1) - (left**2).sum(axis=1)) + log_det)
+    log_density = special.logsumexp(np.array(weights), axis=0) - np.log(draws)
+    unit = np.linalg.slogdet(factor)[1] - np.where(seen, np.log(law.sigma), 0.0).sum(axis=1)
+    return log_density + unit - 0.5 * LN_2PI * seen.sum(axis=1)
 
 
 def correlated_log_density(residual: np.ndarray, sigma: np.ndarray, correlation: np.ndarray) -> np.ndarray:
@@ -133,7 +139,7 @@ def spectra_table(
     whole = (seen == np.isfinite(records.ln_sa)).all(axis=1) & seen.any(axis=1)  # every model has every observed value
     independent = np.eye(len(records.columns))
     published = (1.0 - NUGGET) * baker_jayaram_2008(periods_of(records.columns)) + NUGGET * independent
-    published = _positive(published)
+    published = positive(published, NUGGET / 2)
     densities = {(model, "its own"): each.joint for model, each in samples.items()}
     for model, each in known.items():
         residual = records.ln_sa - each.ln_median
@@ -148,14 +154,6 @@ def spectra_table(
             about = {"component": name, "model": model, "correlation between periods": correlation}
             rows.append(about | {"records": int(of.sum()), "values": count, "llh": bits})
     return pd.DataFrame(rows)
-
-
-def _positive(correlation: np.ndarray) -> np.ndarray:
-    """The nearest matrix with eigenvalues of at least half of `NUGGET`, its diagonal 1 again."""
-    values, vectors = np.linalg.eigh(correlation)
-    fixed = (vectors * np.maximum(values, NUGGET / 2)) @ vectors.T
-    deviation = np.sqrt(np.diag(fixed))
-    return fixed / np.outer(deviation, deviation)
 
 
 # --- intervals -------------------------------------------------------------------------------------------------------

@@ -105,11 +105,25 @@ def test_periods_of_a_sample_correlate_as_the_model_says(trained, made):
     noise = trained.decode(np.zeros((1, 2)), derive_inputs(row))[1][0]
     covariance = np.outer(wide, wide) * (loadings.T @ loadings) + np.diag(noise**2)
     deviation = np.sqrt(np.diag(covariance))
+    coupling = trained.model.coupling.numpy()[0, component_of(derive_inputs(row))[0]].astype(float)
+    covariance = coupling @ (covariance / np.outer(deviation, deviation)) @ coupling.T
+    deviation = np.sqrt(np.diag(covariance))
     found = np.corrcoef(drawn.T)
     # the hidden layers have hardly learnt yet
     np.testing.assert_allclose(found, covariance / np.outer(deviation, deviation), atol=0.1)
     assert (np.diag(found, 1) > 0.3).all()
     assert found[0, 1] > found[0, 4]
+
+
+@ROADS
+def test_periods_of_all_samples_correlate_as_residuals_of_held_out_events(trained, training, records, road):
+    drawn = trained.sample(records.table, 20, 5, road) - trained.predict(records.table, road).ln_median
+    residual = records.ln_sa - training.ln_median[["prior", "ann"].index(road)]
+    for component in ("H", "V"):
+        of = (records.table["component"] == component).to_numpy()
+        seen = of & np.isfinite(residual).all(axis=1)
+        found = np.corrcoef(drawn[:, seen].reshape(-1, 5).T)
+        np.testing.assert_allclose(found, np.corrcoef(residual[seen].T), atol=0.06)
 
 
 def test_samples_are_the_same_whatever_the_chunk(trained, made, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from cvae_sa import uncertainty
+from cvae_sa.coupling import transport
 from cvae_sa.data import Records
 from cvae_sa.model import SpectralCVAE
 from cvae_sa.trained import CARD, TrainedCVAE
@@ -19,7 +20,7 @@ SCALE = 1.3  # calibration
 
 @pytest.fixture(scope="module")
 def linear(records) -> tuple[TrainedCVAE, np.ndarray]:
-    """A CVAE that is factor analysis about a constant, with the encoder that belongs to it; its covariance."""
+    """A CVAE that is factor analysis about a constant, its periods coupled anew by calibration; its covariance."""
     card = {"columns": records.columns, "components": ["H", "V"], "ranges": {}, "provenance": {}}
     model = SpectralCVAE(N_PERIODS, latent=LATENT, hidden=(4, 3), card={name: card[name] for name in CARD})
     generator = np.random.default_rng(0)
@@ -28,11 +29,14 @@ def linear(records) -> tuple[TrainedCVAE, np.ndarray]:
     model.conditions.adapt(records.inputs)
     model.backbone.set_constant(np.full(N_PERIODS, -3.0))
     model.loadings.kernel.assign(loadings)
-    model.experts.kernel.assign(loadings.T / noise[:, None])
-    model.factors.kernel.assign(loadings.T / noise[:, None] ** 2)
     model.log_noise.assign(np.log(noise))
     model.scale.assign(np.full(model.scale.shape, SCALE))
-    return TrainedCVAE(model), SCALE**2 * (loadings.T @ loadings + np.diag(noise**2))
+    covariance = loadings.T @ loadings + np.diag(noise**2)
+    deviation = np.sqrt(np.diag(covariance))
+    wanted = 0.6 ** np.abs(np.subtract.outer(np.arange(N_PERIODS), np.arange(N_PERIODS)))
+    coupling = transport(covariance / np.outer(deviation, deviation), wanted)
+    model.coupling.assign(np.broadcast_to(coupling, model.coupling.shape))
+    return TrainedCVAE(model), SCALE**2 * np.outer(deviation, deviation) * wanted
 
 
 def drawn_records(records, covariance: np.ndarray, n: int = 300) -> Records:
