@@ -14,7 +14,6 @@ from cvae_sa.data import derive_inputs
 from shared import scenarios
 from shared.classical_form import DEEPEST, DEPTH_BEND, FAR, VS30_RANGE, ClassicalForm
 from shared.command import InputError
-from shared.reference_gmm import nonlinear_site
 
 N_TERMS = 14
 STYLES = ("SS", "NS", "RS", "U")  # pygmm's names, in the order of the codes
@@ -59,7 +58,6 @@ class ClassicalBackbone(keras.layers.Layer):
             Neither component has records enough.
         """
         table = table.drop(columns=[name for name in UNKNOWN_COLUMNS if name in table])
-        target = ln_sa + np.nan_to_num(nonlinear_site(table, columns))  # the form would take it out
         component = table["component"].to_numpy()
         found, notes = {}, []
         for name in ("H", "V"):
@@ -67,7 +65,8 @@ class ClassicalBackbone(keras.layers.Layer):
             if len(rows):
                 try:
                     part = table.iloc[rows].reset_index(drop=True)
-                    found[name] = ClassicalForm.fit(part, target[rows], columns, RIDGE).components[name]
+                    form = ClassicalForm.fit(part, ln_sa[rows], columns, RIDGE, linear_medians=True)
+                    found[name] = form.components[name]
                 except InputError as error:
                     notes.append(str(error))
         if not found:

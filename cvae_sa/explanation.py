@@ -147,7 +147,9 @@ def refuse_apart(difference: float, what: str) -> None:
 def compiled(model: TrainedCVAE, road: str = "prior") -> Function:
     """The model's ln median, compiled by XLA for one number of rows: four times as fast for very many."""
     rows = tf.TensorSpec((CHUNK, len(INPUTS)), tf.float32)
-    inner = tf.function(lambda inputs: model.model.moments(inputs, road)[0], input_signature=[rows], jit_compile=True)
+    inner = tf.function(
+        lambda inputs: model.model.moments(inputs, road)[0], input_signature=[rows], autograph=False, jit_compile=True
+    )
 
     def ln_median(inputs: np.ndarray) -> np.ndarray:
         inputs = np.asarray(inputs, np.float32)

@@ -18,6 +18,7 @@ Axes: N records, E events, P periods, K coefficients.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,7 +56,8 @@ class ComponentForm:
     hinge: float  # magnitude
     depth: float  # h, km
     style_mix: tuple[float, float]  # shares of normal and of reverse faulting, which stand in for an unknown style
-    deviations: residuals.Decomposition  # of held-out events, for ``tau_at`` and ``phi_at``; smoothed, see `_Fitting`
+    # of held-out events, for ``tau_at`` and ``phi_at``; smoothed, see `_Fitting`; None where not asked for
+    deviations: residuals.Decomposition | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,12 @@ class ClassicalForm:
 
     @classmethod
     def fit(
-        cls, table: pd.DataFrame, ln_sa: np.ndarray, columns: Sequence[str], ridge: np.ndarray = RIDGE
+        cls,
+        table: pd.DataFrame,
+        ln_sa: np.ndarray,
+        columns: Sequence[str],
+        ridge: np.ndarray = RIDGE,
+        linear_medians: bool = False,
     ) -> "ClassicalForm":
         """Fit to N records, each component by itself.
 
@@ -83,6 +90,8 @@ class ClassicalForm:
             P spectra, ``"PGA"`` or ``"SA(0.200)"``, ascending in period.
         ridge
             (K,), precisions of the normal prior around 0 of the coefficients of `features`.
+        linear_medians
+            Fit coefficients alone, without the nonlinear site term: no deviations, half the time, and no ``predict``.
 
         Raises
         ------
@@ -92,7 +101,7 @@ class ClassicalForm:
         """
         columns, ln_sa = list(columns), np.asarray(ln_sa, dtype=float)
         _check_spectra(table, ln_sa, columns)
-        predictors, complete = Predictors.of(table, columns)
+        predictors, complete = Predictors.of(table, columns, nonlinear=not linear_medians)
         used = complete & np.isfinite(ln_sa).any(axis=1)
         component, event, site = _labels(table)
         found = {}
@@ -100,7 +109,7 @@ class ClassicalForm:
             rows = np.flatnonzero(used & (component == name))
             check_enough(name, ln_sa[rows], event[rows], columns)
             fitting = _Fitting(predictors.rows(rows), ln_sa[rows], event[rows], site[rows], periods_of(columns), ridge)
-            found[name] = fitting.run()
+            found[name] = fitting.run(deviations=not linear_medians)
         if not found:
             raise InputError(f"no row has a spectral value and all of {', '.join(NEEDED)}; fill them in")
         return cls(columns, found)
@@ -144,14 +153,15 @@ class Predictors:
     nonlinear: np.ndarray  # (N, P) nonlinear site term
 
     @classmethod
-    def of(cls, table: pd.DataFrame, columns: Sequence[str]) -> tuple["Predictors", np.ndarray]:
-        """Of every row of ``table``, and which rows have all of them."""
+    def of(cls, table: pd.DataFrame, columns: Sequence[str], nonlinear: bool = True) -> tuple["Predictors", np.ndarray]:
+        """Of every row of ``table``, and which rows have all of them; the nonlinear term is 0 if not asked for."""
         mag, _, vs30, hypo_depth, complete = scenarios.predictors(table, *NEEDED)
         rrup = np.full(len(table), np.nan)
         known, with_distance = scenarios.scenarios_of(table)
         rrup[with_distance] = known.rrup[:, 0]
         mechanism = scenarios.mechanisms(table)
-        return cls(mag, rrup, vs30, hypo_depth, mechanism, nonlinear_site(table, columns)), complete
+        site = nonlinear_site(table, columns) if nonlinear else np.zeros((len(table), len(columns)))
+        return cls(mag, rrup, vs30, hypo_depth, mechanism, site), complete
 
     def rows(self, positions: np.ndarray) -> "Predictors":
         """Those of the rows at ``positions``."""
@@ -230,7 +240,7 @@ class _Fitting:
         self.ln_periods = np.log(np.maximum(periods, 1e-3))
         self.tau, self.phi = (np.full(len(periods), start) for start in START)
 
-    def run(self) -> ComponentForm:
+    def run(self, deviations: bool = True) -> ComponentForm:
         """Fit everything."""
         self.hinge, self.depth = LIKELY_HINGE[0], 5.0
         for _ in range(ROUNDS):
@@ -239,7 +249,8 @@ class _Fitting:
             self.tau, self.phi = (self._filled(values) for values in (found.tau, found.phi))
         self._choose_nonlinear()
         coefficients = self._solve(np.arange(len(self.y)), self.terms())[0]
-        return ComponentForm(coefficients, self.hinge, self.depth, self.style_mix, self._deviations())
+        known = self._deviations() if deviations else None
+        return ComponentForm(coefficients, self.hinge, self.depth, self.style_mix, known)
 
     def terms(self, hinge: float | None = None, depth: float | None = None) -> np.ndarray:
         """Features (N, K), of the hinge and h chosen so far unless others are given."""
@@ -254,6 +265,7 @@ class _Fitting:
         enough = np.sort(np.random.default_rng(0).permutation(len(self.y))[:ENOUGH])
         count = 2.0 * self.y.shape[1]
 
+        @functools.cache
         def likelihood(hinge: float, depth: float) -> float:
             explained = self._solve(enough, self.terms(hinge, depth))[1] / count
             return explained - 0.5 * ((hinge - LIKELY_HINGE[0]) / LIKELY_HINGE[1]) ** 2

@@ -253,3 +253,13 @@ def test_unseen_events_of_real_records():
     assert (ratio < 1.0).all()
     assert ratio.mean() < 0.98
     np.testing.assert_allclose(np.nanstd(ours / sigma, axis=0), 1.0, rtol=0.08)
+
+
+def test_medians_without_the_nonlinear_term_are_those_of_records_that_have_it_added():
+    table, ln_sa, _ = make()
+    nonlinear = nonlinear_site(table, COLUMNS)
+    whole = ClassicalForm.fit(table, ln_sa + nonlinear, COLUMNS).components["H"]
+    alone = ClassicalForm.fit(table, ln_sa, COLUMNS, linear_medians=True).components["H"]
+    np.testing.assert_allclose(alone.coefficients, whole.coefficients, rtol=1e-6, atol=1e-9)
+    assert (alone.hinge, alone.depth) == (whole.hinge, whole.depth)
+    assert alone.deviations is None and whole.deviations is not None
