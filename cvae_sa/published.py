@@ -27,7 +27,8 @@ import tensorflow as tf
 from keras import ops
 
 from cvae_sa.data import Records, derive_inputs
-from cvae_sa.model import STYLE, kl_of
+from cvae_sa.layers import STYLE
+from cvae_sa.model import kl_of
 
 LATENT, HIDDEN, MAP_UNITS = 3, (16, 12), (7, 4)
 DROPOUT, LEARNING_RATE, BATCH = 0.2, 2e-4, 32

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from cvae_sa.config import MOST_CODES, WIDEST
 from cvae_sa.data import Records, derive_inputs
-from cvae_sa.model import DIRECTION, ROADS, SpectralCVAE
+from cvae_sa.layers import DIRECTION
+from cvae_sa.model import ROADS, SpectralCVAE
 from cvae_sa.training import Training
 from shared import runs
 from shared.command import InputError

@@ -15,7 +15,8 @@ from keras import ops
 from cvae_sa import calibration, coupling, factor_start
 from cvae_sa.config import Recipe
 from cvae_sa.data import Records, event_weights
-from cvae_sa.model import ROADS, CodeMap, SpectralCVAE
+from cvae_sa.layers import CodeMap
+from cvae_sa.model import ROADS, SpectralCVAE
 from shared import classical_form, splits
 from shared.command import InputError
 from shared.records import check_periods

@@ -12,7 +12,7 @@ from scipy import special
 
 from cvae_sa.coupling import positive
 from cvae_sa.data import Records
-from cvae_sa.model import LN_2PI
+from cvae_sa.layers import LN_2PI
 from cvae_sa.trained import TrainedCVAE
 from shared import scores
 from shared.flatfile import periods_of

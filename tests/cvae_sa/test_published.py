@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cvae_sa.data import derive_inputs
-from cvae_sa.model import STYLE
+from cvae_sa.layers import STYLE
 from cvae_sa.published import PlainVAE, PublishedCVAE, Scaler, log1p_of
 
 
