@@ -70,6 +70,8 @@ class BenchConfig:
         for name in ("peer_epochs", "epochs", "repeats", "rows", "spectra", "explained", "background", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.replace('_', '-')}: must be at least 1, not {getattr(self, name)}")
+        if self.seed < 0:
+            raise InputError(f"--seed: must not be negative, but is {self.seed}")
         if not 0 < self.test_share < 0.9:
             raise InputError(f"--test-share: must lie in (0, 0.9), not {self.test_share}")
 

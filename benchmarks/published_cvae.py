@@ -2,8 +2,9 @@
 
 Neelamraju, Singh and Raghukanth (2025), doi 10.1002/eer2.70006: Keras `fit` over a custom `train_step`, batches of 32,
 Adam with a rate of 2e-4, nothing asked of the compiler, and no start from what is known of ground motion: all weights
-as drawn. Network, conditions and loss are those of ours, so that the held-out losses of both sides are of one quantity;
-the published variant itself, whose loss is another, is `cvae_sa/published.py`.
+as drawn. Network and conditions are ours, and so is the loss but for our weights of earthquakes and our matching term,
+so that the held-out losses of both sides are of one quantity; the published variant itself, whose loss is another, is
+`cvae_sa/published.py`.
 """
 
 from typing import Any

@@ -11,6 +11,7 @@ import pandas as pd
 from keras import ops
 
 from cvae_sa.data import derive_inputs
+from cvae_sa.layers import DIRECTION
 from shared import scenarios
 from shared.classical_form import DEEPEST, DEPTH_BEND, FAR, VS30_RANGE, ClassicalForm
 from shared.command import InputError
@@ -141,7 +142,7 @@ class ClassicalBackbone(keras.layers.Layer):
         horizontal, vertical = (
             ops.matmul(self.terms(inputs, position), self.coefficients[position]) for position in range(2)
         )
-        return ops.where(inputs[:, 6:7] > 0.5, vertical, horizontal)
+        return ops.where(inputs[:, DIRECTION : DIRECTION + 1] > 0.5, vertical, horizontal)
 
 
 def rupture_top(mag, hypo_depth, code):

@@ -1,5 +1,6 @@
 """The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 from shared.command import InputError
 
 WIDEST, MOST_CODES = 1024, 16  # units of a layer; dimensions of the code, whose covariance is written out
+LARGEST_SEED = 2**32 - 1  # that Keras takes
 Road = Literal["prior", "ann"]
 
 
@@ -47,11 +49,11 @@ class Recipe:
             raise InputError(f"--dropout: must lie in [0, 1), not {self.dropout}")
         if not 0 <= self.annealing <= 1:
             raise InputError(f"--annealing: must lie in [0, 1], not {self.annealing}")
-        if not self.learning_rate > 0:
-            raise InputError(f"--learning-rate: must be positive, not {self.learning_rate}")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"--learning-rate: must be positive and finite, not {self.learning_rate}")
         for name in ("weight_decay", "matching"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"--{name.replace('_', '-')}: must not be negative, but is {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"--{name.replace('_', '-')}: must be 0 or more and finite, not {getattr(self, name)}")
         if self.folds < 2:
             raise InputError(f"--folds: must be at least 2, not {self.folds}")
 
@@ -76,8 +78,8 @@ class DataConfig(Recipe):
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         super().__post_init__()
-        if self.seed < 0:
-            raise InputError(f"--seed: must not be negative, but is {self.seed}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"--seed: must lie in 0 to {LARGEST_SEED}, not {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,12 @@ class TrainConfig(FitConfig):
 
     checkpoint_every: float = 3.0
     """Seconds between savings of the state that --resume goes on from."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        super().__post_init__()
+        if not 0 <= self.checkpoint_every < math.inf:
+            raise InputError(f"--checkpoint-every: must be 0 or more and finite, not {self.checkpoint_every}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from cvae_sa import fold_fits
 from cvae_sa.config import EvaluateConfig
 from cvae_sa.data import Records
 from cvae_sa.fold_fits import BY_ANN, OURS, PLAIN, VARIANT, Fit
+from cvae_sa.training import Training
 from cvae_sa.uncertainty import Sampled
 from shared import reference_gmm, splits
 from shared.command import InputError
@@ -66,9 +67,8 @@ def plan(records: Records, config: EvaluateConfig) -> Folds:
     folds = list(splits.k_fold(groups, folds=config.outer_folds, seed=config.seed))
     for train, _ in folds:
         check_periods(records.ln_sa[train], records.columns, "training rows of a fold")
-        n_events = len(np.unique(records.event[train]))
-        if n_events < config.folds:
-            raise InputError(f"{n_events} events to train on in a fold, {config.folds} are needed; give more data")
+        Training(records.rows(train), config, config.seed)  # refuses what the fold's own folds lack
+    Training(records, config, config.seed)
     return folds
 
 

@@ -193,10 +193,10 @@ def _scored(found: Evaluation) -> list[Section]:
         "and of the samples themselves. PIT spread and z_std are 1 where the predicted spread is right.",
         "A spectrum is more than its values: the table of whole spectra has the density of all observed periods of a "
         "record together, in bits a value. The CVAE's own is the integral over its codes, found by importance sampling "
-        "with the encoder; it is of the distribution itself that samples are drawn from, and needs no assumption on "
-        "its shape. Below, medians and sigmas of all models as normal, with periods independent or correlated as "
-        f"published ({100 * uncertainty.NUGGET:g} % of the variance left to each period, since PGA and SA(0.010) are "
-        "one there).",
+        "about the posterior of the decoder made linear; it is of the distribution itself that samples are drawn from, "
+        "and needs no assumption on its shape. Below, medians and sigmas of all models as normal, with periods "
+        f"independent or correlated as published ({100 * uncertainty.NUGGET:g} % of the variance left to each period, "
+        "since PGA and SA(0.010) are one there).",
     ]
     best = dict.fromkeys(("llh", "llh_multivariate", "edr", "crps", "crps_sampled"), "low")
     shown = [
@@ -214,7 +214,8 @@ def _correlated(found: Evaluation) -> list[Section]:
     errors = uncertainty.correlation_errors(table, [*models, "baker_jayaram_2008"])
     text = (
         "Total residuals of neighbouring periods go together. Observed: out-of-fold residuals of the CVAE. Samples: "
-        "those of the same records, less the median, missing where the record is."
+        "those of the same records, less the median, missing where the record is. What a few code dimensions cannot "
+        "hold of it, a linear map adds, fitted to residuals of events held out within the training events of each fold."
     )
     caption = (
         f"Mean absolute and largest difference from the observed correlation, over pairs of periods with at least "

@@ -23,6 +23,7 @@ import pandas as pd
 import tensorflow as tf
 
 from cvae_sa.data import INPUTS
+from cvae_sa.layers import LN_RJB, RJB
 from cvae_sa.trained import TrainedCVAE
 from shared.flatfile import periods_of
 
@@ -45,7 +46,6 @@ PLAYERS = {  # of the grouped game: the columns of `INPUTS` that each has
     }.items()
 }
 SINGLE = {name: (column,) for column, name in enumerate(INPUTS)}
-RJB, LN_RJB = INPUTS.index("rjb"), INPUTS.index("ln_rjb")
 TOLERANCE = 1e-3  # ln units
 CHUNK = 8192  # rows of the compiled function
 AT_ONCE = 400_000  # evaluations held in memory

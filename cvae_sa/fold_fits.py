@@ -28,6 +28,7 @@ OURS, BY_ANN = "CVAE", "CVAE, codes by ANN"
 PLAIN = "CVAE without classical backbone"
 VARIANT = "published variant"
 VARIANT_EPOCHS: int | None = None  # its own number
+ZIPPED = (zipfile.BadZipFile, zlib.error)
 OF_ROAD = dict(zip(ROADS, (OURS, BY_ANN), strict=True))  # the model's name by the road that its codes come by
 
 
@@ -74,13 +75,13 @@ class Fit:
             predictions = {model: Prediction(**each) for model, each in parts["predictions"].items()}
             samples = {model: Sampled(**each) for model, each in parts["samples"].items()}
             return cls(predictions, samples, reconstruction, about["notes"], about["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            reason = str(error).splitlines()[0][:80]
+        except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, *ZIPPED) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
             raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
 
 
 def train(rows: Records, config: EvaluateConfig, provenance: dict, calibrate: bool = True) -> tuple[TrainedCVAE, list]:
-    """A CVAE of ``rows``, its spread calibrated on events held out among them, and notes."""
+    """A CVAE of ``rows``, its spread and correlation calibrated on events held out among them, and notes."""
     training = Training(rows, config, config.seed, calibrate=calibrate)
     training.run()
     return TrainedCVAE.of(training, provenance), list(dict.fromkeys(training.notes))

@@ -5,7 +5,10 @@ import pandas as pd
 
 from cvae_sa.config import PredictConfig
 from cvae_sa.trained import TrainedCVAE
+from shared.command import InputError
 from shared.predictions import prediction_table
+
+MOST_VALUES = 100_000_000  # cells of a table, some 20 bytes each in the making
 
 
 def spectra_table(model: TrainedCVAE, scenarios: pd.DataFrame, config: PredictConfig) -> pd.DataFrame:
@@ -13,10 +16,19 @@ def spectra_table(model: TrainedCVAE, scenarios: pd.DataFrame, config: PredictCo
 
     Then ``sample`` numbers the rows: 0 is the median, 1 to ``config.samples`` are spectra (g) drawn with the spread of
     records of unknown events and sites, correlated between periods; their ``sigma_`` is left empty.
+
+    Raises
+    ------
+    InputError
+        The samples are more than fit in memory.
     """
     medians = prediction_table(scenarios, model.columns, model.predict(scenarios, config.road))
     if not config.samples:
         return medians
+    most = MOST_VALUES // max(medians.size, 1)
+    if config.samples > most:
+        mend = f"give at most {most}" if most else "split the input"
+        raise InputError(f"--samples: {config.samples} of {len(medians)} rows are more than memory holds; {mend}")
     place = medians.columns.get_loc(model.columns[0])
     medians.insert(place, "sample", 0)
     parts = [medians]

@@ -23,7 +23,7 @@ from cvae_sa.training import Training
 from shared import runs
 from shared.command import InputError
 from shared.flatfile import periods_of
-from shared.predictions import RANGED, outside, ranges_of
+from shared.predictions import RANGED, ranges_of
 from shared.reference_gmm import Prediction
 
 CHECKPOINT = "cvae.keras"
@@ -54,8 +54,8 @@ class Law:
 class TrainedCVAE:
     """A CVAE that knows its periods, the ranges it has seen and where it came from.
 
-    ``road`` says where codes come from: "prior", N(0, I), or "ann", what the ANN expects of the conditions. Spreads are
-    calibrated on events held out within the training rows.
+    ``road`` says where codes come from: "prior", N(0, I), or "ann", what the ANN expects of the conditions. Spreads
+    and the correlation between periods are calibrated on events held out within the training rows.
     """
 
     def __init__(self, model: SpectralCVAE):
@@ -101,10 +101,6 @@ class TrainedCVAE:
     def synthetic(self) -> bool:
         """Whether the training data were synthetic."""
         return bool(self.provenance["data"]["synthetic"])
-
-    def outside(self, table: pd.DataFrame) -> list[str]:
-        """One line for every input with values beyond those of training: how many rows, and the range."""
-        return outside(table, self.ranges, self.components)
 
     # --- predictions ---
     def predict(self, table: pd.DataFrame, road: str = "prior") -> Prediction:

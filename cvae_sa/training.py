@@ -1,4 +1,4 @@
-"""Training: a CVAE for each fold of the training events, to calibrate the spread, and one of all of them.
+"""Training: a CVAE for each fold of the training events, to calibrate spread and correlation, and one of all of them.
 
 One compiled Keras model serves every stage: its weights are set back in between. Everything random is drawn from (seed,
 stage, epoch), so that a training resumed after any epoch goes on as if never stopped.
@@ -142,7 +142,6 @@ class Training:
             variable.assign(value)
         model, weight = self.model, event_weights(part.table)
         model.conditions.adapt(part.inputs)
-        model.code_map.conditions.adapt(part.inputs)
         if self.recipe.backbone == "classical":
             self.notes += model.backbone.fit(part.table, part.ln_sa, part.columns)
         else:
@@ -181,7 +180,7 @@ class Training:
         component = self.records.table["component"].to_numpy()
         scale = calibration.spread_factor(residual, self.sigma[index], component)
         own = self._own_correlation(road, component)
-        wanted = coupling.target(residual, self.sigma[index], component, own)
+        wanted = coupling.target(residual, self.sigma[index], component, self.records.event, own)
         maps = [coupling.transport(*each) for each in zip(own, wanted, strict=True)]
         return scale, calibration.tau_share(residual, self.records.table), np.stack(maps)
 

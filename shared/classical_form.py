@@ -123,7 +123,11 @@ class ClassicalForm:
         ------
         InputError
             A column is absent or impossible, or a row is of a component that the form was not fitted to.
+        ValueError
+            The form was fitted with ``linear_medians``: it has coefficients alone.
         """
+        if any(form.deviations is None for form in self.components.values()):
+            raise ValueError("fitted with linear_medians: it has coefficients alone")
         predictors, complete = Predictors.of(table, self.columns)
         component = scenarios.column(table, "component").to_numpy()
         unknown = sorted(set(component) - set(self.components))

@@ -48,7 +48,7 @@ def test_an_interrupted_evaluation_goes_on_to_the_same_tables(evaluated, tmp_pat
     kept = [path for path in sorted((broken / "fits").iterdir()) if "cvae" in path.name]
     kept[-1].unlink()  # the last fold has to be fitted again, all else is taken
     succeed_here(EVALUATE, "--resume", broken, cwd=folder)
-    for name in ("evaluation.csv", "components.csv", "coverage.csv", "correlation.csv"):
+    for name in ("evaluation.csv", "components.csv", "coverage.csv", "correlation.csv", "spectra.csv", "scores.csv"):
         assert (broken / name).read_bytes() == (folder / "run" / name).read_bytes(), name
 
 

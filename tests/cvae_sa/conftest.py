@@ -73,9 +73,20 @@ def cross(records, trained, tmp_path_factory):
     from cvae_sa.cross_validation import cross_validate, plan
 
     config = EvaluateConfig(latent=2, hidden=(8, 6), folds=2, outer_folds=3, samples=40, ablation=True)
+    seen = {"cvae": [], "form": [], "variant": []}  # events that each fit has learnt from
+
+    def watched(name, fit):
+        def of(rows, *arguments):
+            seen[name].append(set(getattr(rows, "table", rows)["event_id"]))
+            return fit(rows, *arguments)
+
+        return of
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold_fits, "train", lambda *_: (trained, ["a note"]))
+        patch.setattr(fold_fits, "train", watched("cvae", lambda *_: (trained, ["a note"])))
+        patch.setattr(fold_fits, "refitted", watched("form", fold_fits.refitted))
+        patch.setattr(fold_fits.PublishedCVAE, "fit", watched("variant", fold_fits.PublishedCVAE.fit))
         patch.setattr(fold_fits, "VARIANT_EPOCHS", 1)
         folder = tmp_path_factory.mktemp("fits")
         found = cross_validate(records, plan(records, config), config, folder)
-    return SimpleNamespace(config=config, folder=folder, found=found)
+    return SimpleNamespace(config=config, folder=folder, found=found, seen=seen)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cvae_sa.coupling import positive, target, transport
+from cvae_sa.coupling import FLOORS, least_eigenvalue, positive, target, transport
 
 GENERATOR = np.random.default_rng(11)
 
@@ -40,7 +40,8 @@ def test_the_planted_correlation_comes_back_and_few_records_lean_on_the_model():
     sigma = np.exp(GENERATOR.normal(size=(40_000, 4)))
     residual = sigma * GENERATOR.multivariate_normal(np.zeros(4), true, 40_000)
     residual[:, 3][np.arange(40_000) % 20_000 >= 25] = np.nan
-    found = target(residual, sigma, component, own)
+    event = np.tile(np.arange(20_000) // 20, 2)
+    found = target(residual, sigma, component, event, own)
     for row in range(2):
         np.testing.assert_allclose(found[row, :3, :3], true[:3, :3], atol=0.03)
         seen = residual[component == ("H", "V")[row]][:25] / sigma[component == ("H", "V")[row]][:25]
@@ -48,10 +49,12 @@ def test_the_planted_correlation_comes_back_and_few_records_lean_on_the_model():
         np.testing.assert_allclose(found[row, 3, :3], between[3, :3], atol=0.03)
         assert np.linalg.eigvalsh(found[row]).min() > 0
     only_h = component == "H"
-    np.testing.assert_allclose(target(residual[only_h], sigma[only_h], component[only_h], own)[1], own[1], rtol=1e-9)
+    np.testing.assert_allclose(
+        target(residual[only_h], sigma[only_h], component[only_h], event[only_h], own)[1], own[1], rtol=1e-9
+    )
 
 
-def test_a_matrix_that_is_no_correlation_becomes_the_nearest():
+def test_a_matrix_that_is_no_correlation_becomes_one():
     broken = np.array([[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]])
     assert np.linalg.eigvalsh(broken).min() < 0
     found = positive(broken, 1e-3)
@@ -60,3 +63,15 @@ def test_a_matrix_that_is_no_correlation_becomes_the_nearest():
     right = a_correlation(5)
     np.testing.assert_allclose(positive(right, 1e-3), right, atol=1e-2)
     assert found[0, 1] == pytest.approx(found[1, 2], rel=1e-9)
+
+
+def test_events_left_out_say_how_much_of_a_ratio_is_fixed():
+    generator = np.random.default_rng(3)
+    event = np.arange(2000) // 10
+    first = generator.normal(size=2000)
+    same = np.column_stack([first, first + 0.02 * generator.normal(size=2000), generator.normal(size=2000)])
+    assert least_eigenvalue(same, event, np.eye(3)) == FLOORS[0]
+    spoilt = same.copy()
+    spoilt[event == 0, 1] += 0.6 * generator.normal(size=10)  # an event of others' making
+    assert least_eigenvalue(spoilt, event, np.eye(3)) > FLOORS[0]
+    assert least_eigenvalue(same[:20], event[:20], np.eye(3)) == FLOORS[-1]  # two events tell nothing

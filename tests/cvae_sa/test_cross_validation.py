@@ -20,6 +20,16 @@ def test_folds_share_no_event_and_hold_every_row_once(records, cross):
     np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in cross.found.folds])), range(len(records)))
 
 
+def test_no_fit_learns_from_the_events_it_is_judged_by(records, cross):
+    event = records.table["event_id"]
+    for name, each in (("cvae", 2), ("form", 1), ("variant", 1)):  # the CVAE with and without its backbone
+        assert len(cross.seen[name]) == each * len(cross.found.folds)
+        for number, (train, test) in enumerate(cross.found.folds):
+            for events in cross.seen[name][each * number : each * (number + 1)]:
+                assert events == set(event.iloc[train])
+                assert not events & set(event.iloc[test])
+
+
 def test_every_model_predicts_every_row(records, cross):
     assert list(cross.found.predictions) == [OURS, BY_ANN, FORM, BSSA14, VARIANT, PLAIN]
     assert all(np.isfinite(each.ln_median).all() for each in cross.found.predictions.values())
@@ -59,7 +69,7 @@ def test_what_cannot_be_held_out_is_refused_before_the_first_fit(records):
     few = records.rows(np.flatnonzero(records.event < 4))
     with pytest.raises(InputError, match="4 groups cannot fill 5 folds"):
         plan(few, EvaluateConfig(folds=2))
-    with pytest.raises(InputError, match="3 events to train on in a fold, 5 are needed"):
+    with pytest.raises(InputError, match="3 events are left to train on, 5 are needed"):
         plan(few, EvaluateConfig(outer_folds=4))
 
 

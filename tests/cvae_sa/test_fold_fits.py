@@ -6,6 +6,7 @@ import pytest
 from cvae_sa import fold_fits
 from cvae_sa.fold_fits import BY_ANN, OURS, VARIANT, Fit
 from shared.command import InputError
+from shared.reference_gmm import Prediction
 from shared.refitted_form import FORM
 
 
@@ -50,3 +51,17 @@ def test_a_component_too_thin_for_the_form_is_noted(records):
     assert len(found.notes) == 1 and found.notes[0].startswith(FORM)
     vertical = (records.table["component"] == "V").to_numpy()
     assert np.isnan(found.predictions[FORM].ln_median[vertical]).all()
+
+
+def test_a_flipped_bit_is_refused_or_changes_a_number(cross, tmp_path):
+    """Whatever a bad disk does ends in one line or in a fit."""
+    small = Fit({"a": Prediction.empty((2, 3))}, notes=["n"], seconds=1.0)
+    path = tmp_path / "small.npz"
+    small.save(path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            Fit.load(path)
+        except InputError as error:
+            assert "\n" not in str(error)

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from cvae_sa import layers
+from cvae_sa.data import INPUTS
 from cvae_sa.layers import HYPO_DEPTH, MAG, STYLE, CodeMap, Conditions
 
 GENERATOR = np.random.default_rng(3)
@@ -15,6 +17,10 @@ def conditions(n: int) -> np.ndarray:
     columns = [generator.uniform(4.0, 7.5, n), rjb, 0.5 * np.log(rjb**2 + 1), generator.integers(0, 4, n)]
     columns += [generator.uniform(2.0, 20.0, n), generator.uniform(5.0, 7.0, n), generator.integers(0, 2, n)]
     return np.column_stack(columns).astype(np.float32)
+
+
+def test_columns_are_where_the_inputs_are():
+    assert [getattr(layers, name.upper()) for name in INPUTS] == list(range(7))
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------

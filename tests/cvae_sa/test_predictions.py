@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cvae_sa import predictions
 from cvae_sa import trained as module
 from cvae_sa.config import PredictConfig
 from cvae_sa.predictions import spectra_table
+from shared.command import InputError
 
 
 def config(**options) -> PredictConfig:
@@ -41,3 +43,11 @@ def test_samples_lie_below_their_row(chunk, trained, scenarios, monkeypatch):
         rows = table[table["sample"] == number]
         np.testing.assert_allclose(rows[trained.columns], np.exp(drawn[number - 1]), rtol=1e-3)
         assert rows[[f"sigma_{name}" for name in trained.columns]].isna().all(axis=None)
+
+
+def test_more_samples_than_memory_holds_are_refused(trained, scenarios, monkeypatch):
+    with pytest.raises(InputError, match=r"--samples: 10000000 of 9 rows .* memory holds; give at most \d+$"):
+        spectra_table(trained, scenarios, config(samples=10_000_000))
+    monkeypatch.setattr(predictions, "MOST_VALUES", 100)
+    with pytest.raises(InputError, match=r"split the input$"):
+        spectra_table(trained, scenarios, config(samples=1))

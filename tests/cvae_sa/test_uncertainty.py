@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from cvae_sa import uncertainty
-from cvae_sa.coupling import transport
+from cvae_sa.coupling import correlated_log_density, transport
 from cvae_sa.data import Records
 from cvae_sa.model import SpectralCVAE
 from cvae_sa.trained import CARD, TrainedCVAE
@@ -67,6 +67,47 @@ def test_density_of_a_spectrum_with_gaps_is_that_of_what_is_there(linear, record
     np.testing.assert_allclose(found, expected, atol=0.5)
 
 
+@pytest.fixture(scope="module")
+def crooked(records) -> TrainedCVAE:
+    """A CVAE of random weights, whose every road and component has a scale and a coupling of its own."""
+    card = {"columns": records.columns, "components": ["H", "V"], "ranges": {}, "provenance": {}}
+    model = SpectralCVAE(N_PERIODS, latent=LATENT, hidden=(4, 3), card={name: card[name] for name in CARD})
+    generator = np.random.default_rng(4)
+    model.conditions.adapt(records.inputs)
+    model.code_map.conditions.adapt(records.inputs)
+    model.backbone.set_constant(np.full(N_PERIODS, -3.0))
+    for variable in [*model.trainable_variables, *model.code_map.layers_of.variables]:
+        variable.assign(variable.numpy() + 0.3 * generator.normal(size=variable.shape))
+    model.scale.assign(generator.uniform(0.7, 1.4, model.scale.shape))
+    model.coupling.assign(np.eye(N_PERIODS) + 0.2 * generator.normal(size=model.coupling.shape))
+    return TrainedCVAE(model)
+
+
+@pytest.mark.parametrize("road", ["prior", "ann"])
+def test_density_and_samples_of_any_model_are_those_of_its_decoder(crooked, records, road):
+    part = records.rows(np.array([0, 1, 500, 501]))  # H and V
+    inputs, draws = part.inputs, 200_000
+    spectra = crooked.sample(part.table, 1, 9, road)[0]
+    spectra[:, 2] = np.nan
+    found = uncertainty.joint_log_density(crooked, dataclasses.replace(part, ln_sa=spectra), 0, road, draws=4000)
+    law, generator = crooked.law(inputs, road), np.random.default_rng(0)
+    centre, spread = (np.asarray(each) for each in crooked.model.code_of(inputs, road))
+    seen = [0, 1, 3, 4]
+    for row in range(4):
+        codes = centre[row] + spread[row] * generator.standard_normal((draws, LATENT))
+        decoded, noise = crooked.decode(codes, np.repeat(inputs[[row]], draws, axis=0))
+        deviation = (decoded - law.median[row]) / law.raw_sigma[row]
+        whole = law.coupling[row].astype(float)
+        mean = law.median[row] + law.sigma[row] * (deviation @ whole.T)
+        covariance = whole @ np.diag((noise[0] / law.raw_sigma[row]) ** 2) @ whole.T
+        covariance = (covariance * np.outer(law.sigma[row], law.sigma[row]))[np.ix_(seen, seen)]
+        left = (spectra[row] - mean)[:, seen]
+        slow = special.logsumexp(stats.multivariate_normal.logpdf(left, cov=covariance)) - np.log(draws)
+        assert found[row] == pytest.approx(slow, abs=0.1)
+    many = crooked.sample(part.table, 20_000, 1, road)
+    np.testing.assert_allclose(many.std(axis=0), crooked.predict(part.table, road).sigma, rtol=0.05)
+
+
 def test_samples_of_a_right_model_are_calibrated_and_correlate_as_they_should(linear, records):
     model, covariance = linear
     part = drawn_records(records, covariance)
@@ -106,7 +147,7 @@ def test_density_with_a_given_correlation_is_scipys():
     residual = generator.normal(size=(7, 4))
     residual[1, 2] = residual[3, :3] = residual[4, :] = np.nan
     sigma = generator.uniform(0.5, 1.0, size=(7, 4))
-    found = uncertainty.correlated_log_density(residual, sigma, correlation)
+    found = correlated_log_density(residual, sigma, correlation)
     assert np.isnan(found[4])
     for row in (0, 1, 2, 3, 5, 6):
         seen = np.flatnonzero(np.isfinite(residual[row]))

@@ -263,3 +263,5 @@ def test_medians_without_the_nonlinear_term_are_those_of_records_that_have_it_ad
     np.testing.assert_allclose(alone.coefficients, whole.coefficients, rtol=1e-6, atol=1e-9)
     assert (alone.hinge, alone.depth) == (whole.hinge, whole.depth)
     assert alone.deviations is None and whole.deviations is not None
+    with pytest.raises(ValueError, match="coefficients alone"):
+        ClassicalForm(COLUMNS, {"H": alone}).predict(table)
