@@ -70,8 +70,9 @@ def test_events_left_out_say_how_much_of_a_ratio_is_fixed():
     event = np.arange(2000) // 10
     first = generator.normal(size=2000)
     same = np.column_stack([first, first + 0.02 * generator.normal(size=2000), generator.normal(size=2000)])
-    assert least_eigenvalue(same, event, np.eye(3)) == FLOORS[0]
+    own = np.corrcoef(same.T)
+    assert least_eigenvalue(same, event, own) == FLOORS[0]
     spoilt = same.copy()
     spoilt[event == 0, 1] += 2.0 * generator.normal(size=10)  # an event of others' making
-    assert least_eigenvalue(spoilt, event, np.eye(3)) > FLOORS[0]
-    assert least_eigenvalue(same[:20], event[:20], np.eye(3)) == FLOORS[-1]  # two events tell nothing
+    assert least_eigenvalue(spoilt, event, own) > FLOORS[0]
+    assert least_eigenvalue(same[:20], event[:20], own) == FLOORS[-1]  # two events tell nothing
