@@ -145,7 +145,7 @@ class TrainedCVAE:
             coupled = np.matmul(deviation, law.coupling.transpose(0, 2, 1))
             yield place, (law.median[:, None] + law.sigma[:, None] * coupled).swapaxes(0, 1)
 
-    def law(self, inputs: np.ndarray, road: str = "prior") -> "Law":
+    def law(self, inputs: np.ndarray, road: str = "prior") -> Law:
         """What spectra of ``inputs`` (N, 7) are sampled from, beside the decoder."""
         inputs = np.asarray(inputs, np.float32)
         median, root, noise = map(np.asarray, self._deviations[road](inputs))
