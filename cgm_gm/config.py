@@ -1,0 +1,69 @@
+"""The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from cgm_gm.waveform_file import BEFORE, DURATION, Quantity
+
+Component = Literal["east", "north", "radial", "transverse", "vertical"]
+Onset = Literal["theoretical", "picked"]
+Picker = Literal["ar", "sta_lta"]
+Units = Literal["m/s", "cm/s", "m/s2", "cm/s2", "g"]
+EventSource = Literal["files", "headers"]
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """From raw records to one HDF5 file of waveforms."""
+
+    inputs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of records (miniSEED, SAC, K-NET, whatever ObsPy reads) with their event and station files; or one CSV
+    file of the paper's layout."""
+    output: Path
+    """HDF5 file to write; until it is whole, finished events wait in the folder OUTPUT.parts beside it."""
+    events: Path | None = None
+    """CSV table or QuakeML file of events; an event of the same id in a folder gives way to it."""
+    stations: tuple[Path, ...] = ()
+    """More StationXML files, folders of them, or CSV tables of stations."""
+    event_source: EventSource = "files"
+    """files: event.json, QuakeML and tables; headers: the earthquake that K-NET and SAC headers name."""
+    units: Units | None = None
+    """Unit of samples that are physical already; leave it out for counts, to be scaled by StationXML or header."""
+    quantity: Quantity = "velocity"
+    """velocity (m/s) or acceleration (m/s²)."""
+    component: Component = "east"
+    """Direction of motion wanted; rotated from what there is by the azimuths of StationXML. Radial is away from the
+    source, transverse 90 degrees clockwise of it."""
+    band: tuple[float, float] = (0.2, 40.0)
+    """Corners of the band-pass filter in Hz (Butterworth's amplitude of 4th order, no phase)."""
+    before: float = BEFORE
+    """Seconds of the window before the P onset."""
+    duration: float = DURATION
+    """Seconds of the window."""
+    padding: float = 0.0
+    """Seconds that a record may lack at either end of the window; they are filled with zeros."""
+    onset: Onset = "theoretical"
+    """P onset by travel times of a layered crust, or picked near them."""
+    picker: Picker = "ar"
+    """ar: ObsPy's autoregressive picker (three components), with sta_lta where it fails; sta_lta: recursive STA/LTA,
+    refined by Akaike's criterion."""
+    search: float = 3.0
+    """Seconds to either side of the theoretical P in which a pick counts."""
+    layers: Path | None = None
+    """CSV of a layered crust for the travel times, columns top (km), vp and vs (km/s); default: GIL7, Coast Ranges of
+    California."""
+    minimum_snr: float = 3.0
+    """Least ratio of the root mean squares of signal and of noise before P, in the band."""
+    minimum_rate: float = 80.0
+    """Least sampling rate in Hz of a raw record; all are resampled to 100 Hz."""
+    farthest: float = 500.0
+    """Largest hypocentral distance in km."""
+    region: tuple[float, float, float, float] | None = None
+    """South, north, west, east in degrees: sources and stations outside are left out."""
+    workers: int = 2
+    """Processes; the file is the same whatever their number."""
+    restart: bool = False
+    """Drop what an interrupted run with other options has left in OUTPUT.parts."""
