@@ -46,7 +46,9 @@ class Part:
         with np.load(path) as file:
             texts = json.loads(str(file["texts"]))
             table = pd.DataFrame(texts["table"], columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
-            return cls(file["waveforms"], table, *([tuple(each) for each in texts[name]] for name in ("rejected", "notes")))
+            return cls(
+                file["waveforms"], table, *([tuple(each) for each in texts[name]] for name in ("rejected", "notes"))
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,13 @@ def records_of(job: Job, config: PrepareConfig) -> Part:
         others = [name for name in records if name != best]
         reason = f"{best}, at the same station, has the better signal to noise"
         rejected.extend((f"{job.event.event_id} {name}", reason) for name in others)
+    copied = quality.check_copies(
+        [k.waveform for k in kept], [(k.row["station_lat"], k.row["station_lon"]) for k in kept]
+    )
+    for each, first in zip(list(kept), copied, strict=True):
+        if first is not None:
+            rejected.append((each.row["record_id"], f"the same motion as {kept[first].row['record_id']}, a copy"))
+    kept = [each for each, first in zip(kept, copied, strict=True) if first is None]
     notes.extend((each.row["record_id"], each.mended) for each in kept if each.mended)
     return _part(kept, sorted(rejected), notes, config)
 
@@ -118,6 +127,9 @@ def _record(job: Job, name: str, channels: Channels, raw: RawRecords, layers: La
     window, shift = cut(motion, SAMPLING_RATE, first - start, config.duration, config.padding)
     if not window.any() or not np.isfinite(window).all():
         raise Rejected("dead or not finite after processing")
+    if config.onset == "theoretical":
+        onset = sta_lta_pick(motion, SAMPLING_RATE, 0.0, len(motion) / SAMPLING_RATE, TRIGGER, first=True)
+        quality.check_timing(onset, p - start, s - start)
     quality.check_noise(ratio, config.minimum_snr)
     letter, begin = LETTERS[config.component], start + shift
     row = {

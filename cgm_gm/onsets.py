@@ -57,7 +57,9 @@ def pick(
     vertical = channels.get("Z", next(iter(channels.values()), None))
     if vertical is None:
         return None
-    p = sta_lta_pick(vertical, rate, p_expected - search, p_expected + search, NEAR, first=False)
+    span = (p_expected - search, p_expected + search)
+    p = sta_lta_pick(vertical, rate, *span, TRIGGER, first=True)
+    p = sta_lta_pick(vertical, rate, *span, NEAR, first=False) if p is None else p
     return None if p is None else (p, p + s_expected - p_expected)
 
 

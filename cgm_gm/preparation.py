@@ -176,9 +176,7 @@ def _assemble(config: PrepareConfig, found: Scan, parts: Path) -> Prepared:
         raise InputError(f"no record is left of {len(rejected)}: {most_frequent(table)}")
     provenance = provenance_of(config, n_records, notes)
     options = {"quantity": config.quantity, "sampling_rate": SAMPLING_RATE, "before": config.before}
-    with waveform_file.writing(
-        config.output, round(config.duration * SAMPLING_RATE), provenance, **options
-    ) as writer:
+    with waveform_file.writing(config.output, round(config.duration * SAMPLING_RATE), provenance, **options) as writer:
         for part in each_part:
             writer.append(part.waveforms, part.table)
         writer.reject(rejected)

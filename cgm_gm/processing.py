@@ -142,9 +142,7 @@ def weights(wanted: np.ndarray, channels: Sequence[np.ndarray]) -> np.ndarray:
     return found
 
 
-def cut(
-    samples: np.ndarray, rate: float, first: float, duration: float, padding: float
-) -> tuple[np.ndarray, float]:
+def cut(samples: np.ndarray, rate: float, first: float, duration: float, padding: float) -> tuple[np.ndarray, float]:
     """The window from ``first`` (s after the first sample) for ``duration`` s, and the instant of its first sample.
 
     Raises

@@ -1,10 +1,16 @@
 """What makes a record unfit, each with a reason of one line."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from cgm_gm.geometry import epicentral_distance
 
 FULL_SCALE = 2**23  # counts of a 24-bit digitiser
 FLAT, ABRUPT, CLIPPED_RUN = 1.0, 0.005, 3  # s without a change; step into a clipped run, of the peak; samples of it
 LOPSIDED = 20.0  # ratio of two horizontal components that no earthquake makes in a whole record
+LATE = 3.0  # s after S, from which a first onset is too late
+NEARBY, COPY = 2.0, 0.995  # km; correlation of copies
 GUARD, NOISE, SIGNAL = 0.5, 30.0, 10.0  # s before P left out, most of noise, least of signal
 
 
@@ -96,6 +102,39 @@ def signal_to_noise(waveform: np.ndarray, rate: float, p_onset: float, s_onset: 
     if not len(signal):
         return float("nan")
     return float(np.sqrt(np.mean(signal**2) / np.mean(noise**2)))
+
+
+def check_timing(onset: float | None, p_onset: float, s_onset: float) -> None:
+    """Refuse a record whose first clear onset comes well after S should: its clock, or the event, is another.
+
+    Raises
+    ------
+    Rejected
+        With the delay.
+    """
+    if onset is not None and onset > s_onset + LATE:
+        raise Rejected(
+            f"first clear onset {onset - p_onset:.1f} s after the theoretical P, {onset - s_onset:.1f} s after S; is its "
+            "clock right? (--onset picked with a wide --search)"
+        )
+
+
+def check_copies(waveforms: Sequence[np.ndarray], places: Sequence[tuple[float, float]]) -> list[int | None]:
+    """For each record of an event the earlier one that it copies, if any: the same motion, published twice."""
+    found: list[int | None] = []
+    peaks = [np.abs(each).max() for each in waveforms]
+    for i, one in enumerate(waveforms):
+        near = (j for j in range(i) if epicentral_distance(*places[i], *places[j]) < NEARBY)
+        same = (j for j in near if found[j] is None and 0.8 < peaks[i] / peaks[j] < 1.25)
+        found.append(next((j for j in same if _correlation(one, waveforms[j]) > COPY), None))
+    return found
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest of any shift, by the spectrum."""
+    length = 2 * len(one)
+    product = np.fft.irfft(np.fft.rfft(one, length) * np.fft.rfft(other, length).conj(), length)
+    return float(product.max() / np.sqrt((one**2).sum() * (other**2).sum()))
 
 
 def check_noise(ratio: float, minimum: float) -> None:

@@ -17,7 +17,22 @@ from cgm_gm.catalogues import Event
 from cgm_gm.config import PrepareConfig
 from shared.command import InputError
 
-OTHER = {".json", ".txt", ".yml", ".yaml", ".grd", ".pdf", ".png", ".jpg", ".md", ".html", ".log", ".py", ".h5", ".hdf5"}
+OTHER = {
+    ".json",
+    ".txt",
+    ".yml",
+    ".yaml",
+    ".grd",
+    ".pdf",
+    ".png",
+    ".jpg",
+    ".md",
+    ".html",
+    ".log",
+    ".py",
+    ".h5",
+    ".hdf5",
+}
 XML = {".xml", ".qml", ".quakeml", ".stationxml"}
 LATE = 120.0  # s that a triggered record may begin after the origin
 START = 2.0  # s by which a table's start time may differ
@@ -239,7 +254,9 @@ def _job(event: Event, traces: list[Trace], found: _Found) -> Job:
     names = sorted({each.station for each in traces})
     folders = {name: next(each.path.parent for each in traces if each.station == name) for name in names}
     inventories = {
-        name: tuple(sorted(found.inventories[name], key=lambda path, own=folders[name]: (path.parent != own, str(path))))
+        name: tuple(
+            sorted(found.inventories[name], key=lambda path, own=folders[name]: (path.parent != own, str(path)))
+        )
         for name in names
         if name in found.inventories
     }
