@@ -44,6 +44,7 @@ class Prediction:
     phi_s2s: np.ndarray
     phi_ss: np.ndarray
     sigma: np.ndarray  # total: of what this model does not know of the record
+    median_error: np.ndarray  # standard error of the median, in sigma too; 0 where a model holds its own for certain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Ergodic:
         """Median and deviations (N, K) of the N rows of ``table``, which has mag, rhyp and depth."""
         ln_median = design(table, self.form) @ self.coefficients
         deviations = (self.tau, self.phi_s2s, self.phi_ss, self.sigma)
-        return Prediction(ln_median, *(np.broadcast_to(each, ln_median.shape).copy() for each in deviations))
+        shape = ln_median.shape
+        return Prediction(ln_median, *(np.broadcast_to(each, shape).copy() for each in deviations), np.zeros(shape))
 
 
 def published() -> Ergodic:

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 WAVES = 256  # cosines of a field
+REGION = (55.0, 60.0)  # km to either side of the origin, x and y
 CHUNK = 4096  # points at a time
 LOW, HIGH = 2.0, 15.0  # Hz, between which a pair of fields turns
 TURN = 0.7 * np.pi / 2.0  # the field at LOW and that at HIGH correlate by cos(TURN) = .45
@@ -16,19 +17,25 @@ TURN = 0.7 * np.pi / 2.0  # the field at LOW and that at HIGH correlate by cos(T
 
 @dataclasses.dataclass(frozen=True)
 class FieldPair:
-    """Two independent fields of unit variance: ``wave`` (2, W, 2) rad/km and ``phase`` (2, W).
+    """Two independent fields of unit variance: ``wave`` (2, W, 2) rad/km, ``phase`` (2, W) and ``mean`` (2,).
 
     At a frequency the field is the sum of both, weighted by `turning`: of unit variance at all frequencies, and
-    alike at frequencies that are near.
+    alike at frequencies that are near. The mean, that of the cosines over the region, is taken off: what is alike in
+    all the region is no matter of the map.
     """
 
     wave: np.ndarray
     phase: np.ndarray
+    mean: np.ndarray
 
     @classmethod
     def draw(cls, generator: np.random.Generator, length: float) -> "FieldPair":
-        """A pair of correlation length ``length`` (km)."""
-        return cls(generator.normal(0.0, 1.0 / length, (2, WAVES, 2)), generator.uniform(0.0, 2.0 * np.pi, (2, WAVES)))
+        """A pair of correlation length ``length`` (km), of mean 0 within `REGION` of the origin."""
+        wave = generator.normal(0.0, 1.0 / length, (2, WAVES, 2))
+        phase = generator.uniform(0.0, 2.0 * np.pi, (2, WAVES))
+        pair = cls(wave, phase, np.zeros(2))
+        x, y = (each.ravel() for each in np.meshgrid(*(np.linspace(-half, half, 30) for half in REGION)))
+        return dataclasses.replace(pair, mean=pair.at(x, y).mean(axis=0))
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Both fields (N, 2) at points (N,) in km."""
@@ -48,7 +55,7 @@ class FieldPair:
                 wave = self.wave[column].T
                 values = np.cos(middle[part] @ wave + self.phase[column]) * np.sinc(half[part] @ wave / np.pi)
                 found[part, column] = values.sum(axis=1) * np.sqrt(2.0 / WAVES)
-        return found
+        return found - self.mean
 
 
 def turning(frequencies: np.ndarray) -> np.ndarray:

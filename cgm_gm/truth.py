@@ -9,7 +9,7 @@ from cgm_gm.fas import BANDWIDTH, FREQUENCIES, smoothing
 from cgm_gm.point_source import RAYLEIGH, Physics, coherence, ln_amplification
 from cgm_gm.spatial_fields import FieldPair, turning
 
-FIELDS = ("source", "site", "path", "delay")
+FIELDS, PARTS = ("source", "site", "path", "delay"), ("wave", "phase", "mean")
 NODES = 25  # frequencies about a centre where a smooth spectrum is averaged
 REACH = 1.45  # of a smoothing window, as a ratio of frequencies
 BIN = 1.0 / 60.0  # Hz, of the spectrum of 60 s
@@ -46,7 +46,7 @@ class Truth:
         """
         names = [each.name for each in dataclasses.fields(Physics)]
         physics = Physics(**{name: float(arrays[f"physics.{name}"]) for name in names})
-        fields = {name: FieldPair(arrays[f"{name}.wave"], arrays[f"{name}.phase"]) for name in FIELDS}
+        fields = {name: FieldPair(*(arrays[f"{name}.{part}"] for part in PARTS)) for name in FIELDS}
         return cls(physics, geometry.Frame(*(float(each) for each in arrays["frame"])), **fields)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -54,7 +54,7 @@ class Truth:
         found = {f"physics.{name}": np.array(value) for name, value in vars(self.physics).items()}
         for name in FIELDS:
             field = getattr(self, name)
-            found |= {f"{name}.wave": field.wave, f"{name}.phase": field.phase}
+            found |= {f"{name}.{part}": getattr(field, part) for part in PARTS}
         return found | {"frame": np.array([self.frame.lat, self.frame.lon])}
 
     # --- medians ---------------------------------------------------------------------------------------------------
@@ -66,10 +66,7 @@ class Truth:
         Of velocity records of 60 s, P, S and the weak noise in them, with the fields and without aleatory terms.
         """
         places = (mag, source_lat, source_lon, depth, station_lat, station_lon)
-        (
-            mag,
-            *points,
-        ) = (np.atleast_1d(each).astype(float) for each in np.broadcast_arrays(*places))
+        mag, *points = [np.atleast_1d(each).astype(float) for each in np.broadcast_arrays(*places)]
         rhyp, azimuth = ray(*points)
         field, path = self.fields(points[0], points[1], points[3], points[4])
         frequencies = np.asarray(frequencies, float)
