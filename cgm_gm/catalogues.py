@@ -1,4 +1,4 @@
-"""Events and stations as they come: event.json, QuakeML, CSV tables, headers of records; and what makes one unusable."""
+"""Events and stations as they come: event.json, QuakeML, CSV tables, headers; and what makes one unusable."""
 
 import dataclasses
 import json
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import obspy
 import pandas as pd
 
 from cgm_gm.geometry import hypocentral_distance
 from cgm_gm.quality import Rejected
+from cgm_gm.seismology import obspy
 from shared.command import InputError
 
 NAMES = {  # column of ours: those of others, in lower case
@@ -34,7 +34,7 @@ DEEPEST = 750.0  # km
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """A source: degrees, km, seconds since 1970 (None where unknown); it may be up to ``slack`` s later than ``time``."""
+    """A source: degrees, km, seconds since 1970 (None: unknown), from which it may be up to ``slack`` s later."""
 
     event_id: str
     time: float | None

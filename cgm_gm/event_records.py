@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import obspy
 import pandas as pd
 
 from cgm_gm import quality
@@ -17,6 +16,7 @@ from cgm_gm.processing import LEVEL, cut, direction, ground_motion, resample, we
 from cgm_gm.quality import Rejected
 from cgm_gm.raw_records import RawRecords, Samples, instruments_of
 from cgm_gm.record_folders import Job, Trace
+from cgm_gm.seismology import obspy
 from cgm_gm.travel_times import Layers
 from cgm_gm.waveform_file import COLUMNS, NUMBERS, SAMPLING_RATE
 from shared import runs

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from obspy.signal.trigger import ar_pick, recursive_sta_lta
 from scipy import signal
 
 from cgm_gm.config import Picker
+from cgm_gm.seismology import ar_pick, recursive_sta_lta
 from cgm_gm.travel_times import GIL7, Layers
 from shared.command import InputError
 

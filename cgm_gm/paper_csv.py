@@ -113,7 +113,7 @@ def _row(name: str, station: str, known: dict, samples: np.ndarray, layers: Laye
     off = abs(known["distance"] - distance)
     if not off <= max(TOLERANCE[0] * distance, TOLERANCE[1]):
         raise Rejected(
-            f"distance {known['distance']:g} km is given, its coordinates are {distance:.1f} km apart; are they swapped?"
+            f"distance {known['distance']:g} km given, its coordinates are {distance:.1f} km apart; are they swapped?"
         )
     p = sta_lta_pick(samples, SAMPLING_RATE, 0.0, KEPT / SAMPLING_RATE, TRIGGER, first=True)
     times = layers.arrivals(epicentral_distance(*place), known["depth"])

@@ -1,7 +1,7 @@
 """All events to one HDF5 file: in parallel, resumable, in the same order whatever the number of workers.
 
-Each finished event waits as ``<number>.npz`` in the folder ``OUTPUT.parts``, beside the ``key.json`` of what it was made
-of and how. The folder goes when the file is whole.
+Each finished event waits as ``<number>.npz`` in the folder ``OUTPUT.parts``, beside the ``key.json`` of what it was
+made of and how. The folder goes when the file is whole.
 """
 
 import dataclasses

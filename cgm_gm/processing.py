@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
-from obspy.core.inventory import Response
 from scipy import fft, signal
 
 from cgm_gm.quality import Rejected
+from cgm_gm.seismology import Response
 from cgm_gm.waveform_file import Quantity
 
 ORDER = 4  # of the Butterworth amplitude

@@ -114,8 +114,8 @@ def check_timing(onset: float | None, p_onset: float, s_onset: float) -> None:
     """
     if onset is not None and onset > s_onset + LATE:
         raise Rejected(
-            f"first clear onset {onset - p_onset:.1f} s after the theoretical P, {onset - s_onset:.1f} s after S; is its "
-            "clock right? (--onset picked with a wide --search)"
+            f"first clear onset {onset - p_onset:.1f} s after the theoretical P, {onset - s_onset:.1f} s after S; is "
+            "its clock right? (--onset picked with a wide --search)"
         )
 
 

@@ -5,13 +5,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import obspy
-from obspy.core.inventory import Channel, Inventory
 
 from cgm_gm.config import PrepareConfig
 from cgm_gm.processing import ORDERS, PHYSICAL, Transfer, direction, flat, transfer_of
 from cgm_gm.quality import Rejected
 from cgm_gm.record_folders import Job, Trace
+from cgm_gm.seismology import Channel, Inventory, obspy
 
 PLAIN = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}  # azimuth, dip of channels without StationXML
 JAPANESE = {"EW": "E", "NS": "N", "UD": "Z"}  # K-NET; KiK-net adds 1 for the borehole, 2 for the surface

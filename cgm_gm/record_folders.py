@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import obspy
 
 from cgm_gm import catalogues
 from cgm_gm.catalogues import Event
 from cgm_gm.config import PrepareConfig
+from cgm_gm.seismology import obspy
 from shared.command import InputError
 
 OTHER = {
