@@ -56,6 +56,7 @@ class _Record:
     waveform: np.ndarray
     row: dict
     snr: float
+    whole: bool  # its sampling reaches the top of the band
     mended: str
 
 
@@ -79,10 +80,10 @@ def records_of(job: Job, config: PrepareConfig) -> Part:
             rejected.append((f"{job.event.event_id} {name}", str(error)))
     kept = []
     for records in stations.values():
-        best = max(records, key=lambda name: records[name].snr if np.isfinite(records[name].snr) else 0.0)
+        best = max(records, key=lambda name: (records[name].whole, np.nan_to_num(records[name].snr)))
         kept.append(records[best])
         others = [name for name in records if name != best]
-        reason = f"{best}, at the same station, has the better signal to noise"
+        reason = f"{best}, at the same station, has the wider band or the better signal to noise"
         rejected.extend((f"{job.event.event_id} {name}", reason) for name in others)
     copied = quality.check_copies(
         [k.waveform for k in kept], [(k.row["station_lat"], k.row["station_lon"]) for k in kept]
@@ -149,7 +150,8 @@ def _record(job: Job, name: str, channels: Channels, raw: RawRecords, layers: La
         "p_arrival": p - begin,
         "s_arrival": s - begin,
     }
-    return _Record(window, row, ratio, mended)
+    whole = min(samples[letter].rate for letter in used) >= 2.0 * config.band[1]
+    return _Record(window, row, ratio, whole, mended)
 
 
 def _check_region(config: PrepareConfig, *places: float) -> None:

@@ -39,16 +39,27 @@ def transfer_of(response: Response, quantity: Quantity) -> tuple[Transfer, str]:
     total, stages = response.instrument_sensitivity, response.response_stages
     if not stages and (total is None or not total.value):
         raise Rejected("missing response: its StationXML has neither stages nor a sensitivity")
-    gains = [stage.stage_gain for stage in stages]
-    known = bool(total and total.value and gains and all(gains))
-    ratio = abs(float(np.prod(gains)) / total.value) if known else 1.0
+    factor, order = unit_of((total or stages[0]).input_units)
+    ratio = _ratio(response, factor, order) if stages and total and total.value else 1.0
     if stages and 1 / DISAGREEMENT <= ratio <= DISAGREEMENT:
         return _staged(response, "VEL" if quantity == "velocity" else "ACC"), ""
-    factor, order = unit_of(total.input_units)
     if stages and order != ORDERS["acceleration"]:
         raise Rejected(f"its response stages give {ratio:.3g} times its total sensitivity; mend the StationXML")
     mended = f"response stages give {ratio:.3g} times the total sensitivity, which was used" if stages else ""
     return flat(total.value / factor, order, quantity), mended
+
+
+def _ratio(response: Response, factor: float, order: int) -> float:
+    """What the stages make of the total sensitivity, 1 if they agree."""
+    total = response.instrument_sensitivity
+    gains = [stage.stage_gain for stage in response.response_stages]
+    ratio = abs(np.prod([each or 1.0 for each in gains]) / total.value)
+    if not total.frequency or all(gains) and 1 / DISAGREEMENT <= ratio <= DISAGREEMENT:
+        return float(ratio) if all(gains) else 1.0
+    # gains may be given at other frequencies: evaluate it at that of the total (the library then says so on stderr)
+    there = np.array([total.frequency])
+    expected = flat(total.value / factor, order, "acceleration")(there)
+    return float(np.abs(_staged(response, "ACC")(there) / expected)[0])
 
 
 def _staged(response: Response, output: str) -> Transfer:
