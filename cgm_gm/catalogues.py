@@ -202,19 +202,22 @@ def check_distance(event: Event, lat: float, lon: float, farthest: float) -> flo
     distance = float(hypocentral_distance(event.lat, event.lon, event.depth, lat, lon))
     if distance <= farthest:
         return distance
-    slips = {
-        f"source longitude {-event.lon:g}, its sign changed": (event.lat, -event.lon, lat, lon),
-        f"source latitude {-event.lat:g}, its sign changed": (-event.lat, event.lon, lat, lon),
-        "latitude and longitude of the source swapped": (event.lon, event.lat, lat, lon),
-        f"station longitude {-lon:g}, its sign changed": (event.lat, event.lon, lat, -lon),
-        "latitude and longitude of the station swapped": (event.lat, event.lon, lon, lat),
+    slips = {  # of the source or of the station: which of them is wrong cannot be told
+        f"a longitude has the wrong sign (source {event.lon:g}, station {lon:g})": (event.lat, -event.lon),
+        f"a latitude has the wrong sign (source {event.lat:g}, station {lat:g})": (-event.lat, event.lon),
+        f"latitude and longitude are swapped (source {event.lat:g} {event.lon:g}, station {lat:g} {lon:g})": (
+            event.lon,
+            event.lat,
+        ),
     }
-    for slip, place in slips.items():
-        if abs(place[0]) <= 90.0 and abs(place[2]) <= 90.0:
-            then = float(hypocentral_distance(place[0], place[1], event.depth, place[2], place[3]))
+    for slip, (other_lat, other_lon) in slips.items():
+        if abs(other_lat) <= 90.0:
+            then = float(hypocentral_distance(other_lat, other_lon, event.depth, lat, lon))
             if then <= min(farthest, distance / 2.0):
-                remedy = "mend it, or give the right source with --events" if "source" in slip else "mend it"
-                raise Rejected(f"source and station are {distance:.0f} km apart; with {slip}, {then:.0f} km: {remedy}")
+                raise Rejected(
+                    f"source and station are {distance:.0f} km apart, {then:.0f} km if {slip}; "
+                    "mend it, or give the right source with --events"
+                )
     raise Rejected(f"source and station are {distance:.0f} km apart, more than {farthest:g} km (--farthest)")
 
 

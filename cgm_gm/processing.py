@@ -54,7 +54,7 @@ def _ratio(response: Response, factor: float, order: int) -> float:
     total = response.instrument_sensitivity
     gains = [stage.stage_gain for stage in response.response_stages]
     ratio = abs(np.prod([each or 1.0 for each in gains]) / total.value)
-    if not total.frequency or all(gains) and 1 / DISAGREEMENT <= ratio <= DISAGREEMENT:
+    if not total.frequency or (all(gains) and 1 / DISAGREEMENT <= ratio <= DISAGREEMENT):
         return float(ratio) if all(gains) else 1.0
     # gains may be given at other frequencies: evaluate it at that of the total (the library then says so on stderr)
     there = np.array([total.frequency])

@@ -8,6 +8,7 @@ from cgm_gm.geometry import epicentral_distance
 
 FULL_SCALE = 2**23  # counts of a 24-bit digitiser
 FLAT, ABRUPT, CLIPPED_RUN = 1.0, 0.005, 3  # s without a change; step into a clipped run, of the peak; samples of it
+COARSE = 30.0  # least height of a clipped crest, in steps of the digitiser
 LOPSIDED = 20.0  # ratio of two horizontal components that no earthquake makes in a whole record
 LATE = 3.0  # s after S, from which a first onset is too late
 NEARBY, COPY = 2.0, 0.995  # km; correlation of copies
@@ -47,14 +48,17 @@ def is_clipped(samples: np.ndarray) -> bool:
     if np.issubdtype(samples.dtype, np.integer) and np.abs(samples.astype(np.int64)).max() > 0.98 * FULL_SCALE:
         return True
     centred = samples - np.median(samples)
+    steps = np.abs(np.diff(centred))
+    quantum = steps[steps > 0].min(initial=np.inf)
     for side in (centred, -centred):
         peak = side.max()
+        if peak < COARSE * quantum:
+            continue
         runs = _runs(side == peak)
         for first, last in runs[runs[:, 1] - runs[:, 0] >= CLIPPED_RUN]:
             steps = [side[last - 1] - side[last]] if last < len(side) else []
             steps += [side[first] - side[first - 1]] if first else []
-            quanta = 2.0 if np.issubdtype(samples.dtype, np.integer) else 0.0
-            if steps and min(steps) > max(ABRUPT * peak, quanta):  # a smooth crest is reached by small steps
+            if steps and min(steps) > max(ABRUPT * peak, 2.0 * quantum):  # a smooth crest is reached by small steps
                 return True
     return False
 

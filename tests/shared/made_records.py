@@ -63,7 +63,7 @@ def write(folder: Path, *traces: obspy.Trace, kind: str = "MSEED", name: str | N
 
 
 def response(units: str = "M/S**2", gain: float = GAIN, zeros=(), poles=(), total: float | None = None) -> Response:
-    """One stage of poles and zeros (rad/s), of gain 1 at 10 Hz before ``gain``; ``total`` is the sensitivity it claims."""
+    """One stage of poles and zeros (rad/s), of gain 1 at 10 Hz before ``gain``; it claims the sensitivity ``total``."""
     at = 2j * np.pi * 10.0
     shape = np.prod([at - each for each in zeros]) / np.prod([at - each for each in poles])
     made = Response.from_paz(
