@@ -2,8 +2,8 @@
 
 ln FAS(f) = c0 + c1 M + c2 ln R + c3 Z, FAS of velocity in m (`cgm_gm.fas`), R the hypocentral distance in km, which for
 small earthquakes is the rupture distance, and Z the depth in km. Ergodic: the same median wherever source and station
-lie. The published numbers are those of the non-ergodic study of the Bay Area that Ren et al. (2024, arXiv 2407.15089)
-compare with; their totals of variability only are known.
+lie. The published numbers are those that Ren et al. (2024, arXiv 2407.15089) compare with; of their variability only
+the totals are known.
 """
 
 import dataclasses
@@ -70,21 +70,25 @@ class Ergodic:
         Raises
         ------
         InputError
-            A column lacks, the shapes do not match, or a frequency has too few records to fit.
+            A column lacks, the shapes do not match, or there are too few records to fit, of all or at a frequency.
         """
         ln_fas = np.asarray(ln_fas, float)
         if ln_fas.shape != (len(table), len(frequencies)):
             raise InputError(f"ln FAS of shape {ln_fas.shape}: ({len(table)}, {len(frequencies)}) is needed")
         columns = design(table, form)
+        if np.linalg.matrix_rank(columns / np.abs(columns).max(axis=0, initial=1e-300)) < columns.shape[1]:
+            raise InputError(
+                f"ergodic model: magnitudes, distances and depths of {len(table)} records do not tell its "
+                f"{columns.shape[1]} coefficients apart; add records of other events"
+            )
         fitted = residuals.decompose(ln_fas, table["event_id"], table["station_id"], fixed=columns[:, 1:])
-        if not np.isfinite(fitted.bias).all():
-            worst = int((~np.isfinite(fitted.bias)).argmax())
+        if not np.isfinite(fitted.sigma).all():
+            worst = int((~np.isfinite(fitted.sigma)).argmax())
             raise InputError(f"ergodic model at {frequencies[worst]:g} Hz: {fitted.problems[worst]}; add records")
-        # a deviation that the records cannot tell (one record an event, say) is in the others
-        parts = {name: np.nan_to_num(getattr(fitted, name)) for name in ("tau", "phi_s2s", "phi_ss")}
-        sigma = np.sqrt(sum(part**2 for part in parts.values()))
+        # a deviation that the records cannot tell apart (one record an event, say) is NaN, the total is known
+        parts = {name: getattr(fitted, name) for name in ("tau", "phi_s2s", "phi_ss", "sigma")}
         coefficients = np.concatenate([fitted.bias[None], fitted.coefficients])
-        return cls(tuple(map(float, frequencies)), form, coefficients, sigma=sigma, **parts)
+        return cls(tuple(map(float, frequencies)), form, coefficients, **parts)
 
     def predict(self, table: pd.DataFrame) -> Prediction:
         """Median and deviations (N, K) of the N rows of ``table``, which has mag, rhyp and depth."""

@@ -8,12 +8,13 @@ the same record has the same samples however many are made at a time.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import fft
 
-from cgm_gm import geometry, network
+from cgm_gm import geometry, network, waveform_file
 from cgm_gm.point_source import mean_power
 from cgm_gm.travel_times import GIL7
 from cgm_gm.truth import Truth, ray
@@ -73,6 +74,20 @@ def simulate(
         truth=truth.arrays() | terms,
     )
     return found, truth
+
+
+def write(path: Path, made: Waveforms) -> None:
+    """Write simulated records and their truth to a waveform file at ``path``."""
+    with waveform_file.writing(
+        path,
+        made.waveforms.shape[1],
+        made.provenance,
+        sampling_rate=made.sampling_rate,
+        before=made.before,
+        synthetic=True,
+    ) as writer:
+        writer.append(made.waveforms, made.table)
+        writer.truth(**made.truth)
 
 
 def plan(
