@@ -55,9 +55,8 @@ class Part:
 class _Record:
     waveform: np.ndarray
     row: dict
-    snr: float
-    whole: bool  # its sampling reaches the top of the band
-    mended: str
+    rank: tuple  # at the surface, sampled to the top of the band, signal to noise
+    note: str
 
 
 def records_of(job: Job, config: PrepareConfig) -> Part:
@@ -80,10 +79,10 @@ def records_of(job: Job, config: PrepareConfig) -> Part:
             rejected.append((f"{job.event.event_id} {name}", str(error)))
     kept = []
     for records in stations.values():
-        best = max(records, key=lambda name: (records[name].whole, np.nan_to_num(records[name].snr)))
+        best = max(records, key=lambda name: records[name].rank)
         kept.append(records[best])
         others = [name for name in records if name != best]
-        reason = f"{best}, at the same station, has the wider band or the better signal to noise"
+        reason = f"{best}, at the same station, is higher up, has the wider band or the better signal to noise"
         rejected.extend((f"{job.event.event_id} {name}", reason) for name in others)
     copied = quality.check_copies(
         [k.waveform for k in kept], [(k.row["station_lat"], k.row["station_lon"]) for k in kept]
@@ -92,7 +91,7 @@ def records_of(job: Job, config: PrepareConfig) -> Part:
         if first is not None:
             rejected.append((each.row["record_id"], f"the same motion as {kept[first].row['record_id']}, a copy"))
     kept = [each for each, first in zip(kept, copied, strict=True) if first is None]
-    notes.extend((each.row["record_id"], each.mended) for each in kept if each.mended)
+    notes.extend((each.row["record_id"], each.note) for each in kept if each.note)
     return _part(kept, sorted(rejected), notes, config)
 
 
@@ -132,6 +131,7 @@ def _record(job: Job, name: str, channels: Channels, raw: RawRecords, layers: La
         onset = sta_lta_pick(motion, SAMPLING_RATE, 0.0, len(motion) / SAMPLING_RATE, TRIGGER, first=True)
         quality.check_timing(onset, p - start, s - start)
     quality.check_noise(ratio, config.minimum_snr)
+    buried = raw.buried(channels[next(iter(used))][0])
     letter, begin = LETTERS[config.component], start + shift
     row = {
         "record_id": f"{event.event_id}_{name}_{letter}",
@@ -150,8 +150,8 @@ def _record(job: Job, name: str, channels: Channels, raw: RawRecords, layers: La
         "p_arrival": p - begin,
         "s_arrival": s - begin,
     }
-    whole = min(samples[letter].rate for letter in used) >= 2.0 * config.band[1]
-    return _Record(window, row, ratio, whole, mended)
+    rank = (not buried, min(samples[letter].rate for letter in used) >= 2.0 * config.band[1], np.nan_to_num(ratio))
+    return _Record(window, row, rank, "; ".join(each for each in (buried, mended) if each))
 
 
 def _check_region(config: PrepareConfig, *places: float) -> None:

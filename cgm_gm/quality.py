@@ -8,7 +8,7 @@ from cgm_gm.geometry import epicentral_distance
 
 FULL_SCALE = 2**23  # counts of a 24-bit digitiser
 FLAT, ABRUPT, CLIPPED_RUN = 1.0, 0.005, 3  # s without a change; step into a clipped run, of the peak; samples of it
-COARSE = 30.0  # least height of a clipped crest, in steps of the digitiser
+COARSE = 30  # least height of a clipped crest, in steps of the digitiser
 LOPSIDED = 20.0  # ratio of two horizontal components that no earthquake makes in a whole record
 LATE = 3.0  # s after S, from which a first onset is too late
 NEARBY, COPY = 2.0, 0.995  # km; correlation of copies
@@ -48,8 +48,9 @@ def is_clipped(samples: np.ndarray) -> bool:
     if np.issubdtype(samples.dtype, np.integer) and np.abs(samples.astype(np.int64)).max() > 0.98 * FULL_SCALE:
         return True
     centred = samples - np.median(samples)
-    steps = np.abs(np.diff(centred))
-    quantum = steps[steps > 0].min(initial=np.inf)
+    quantum = 1.0 if (samples == np.round(samples)).all() else 0.0  # counts; K-NET's are read as floats
+    if len(np.unique(samples)) < 2 * COARSE:
+        return False
     for side in (centred, -centred):
         peak = side.max()
         if peak < COARSE * quantum:

@@ -14,6 +14,7 @@ from cgm_gm.seismology import Channel, Inventory, obspy
 
 PLAIN = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}  # azimuth, dip of channels without StationXML
 JAPANESE = {"EW": "E", "NS": "N", "UD": "Z"}  # K-NET; KiK-net adds 1 for the borehole, 2 for the surface
+BURIED = 5.0  # m
 REACH = 3600.0  # s about the origin that are read of a longer file
 
 
@@ -152,6 +153,14 @@ class RawRecords:
             return direction(float(channel.azimuth), float(channel.dip))
         letter = instrument_of(trace.trace_id)[1]
         return direction(*PLAIN[letter]) if letter in PLAIN else None
+
+    def buried(self, trace: Trace) -> str:
+        """Words for a sensor in a borehole, none for one at the surface."""
+        if trace.trace_id.split(".")[-1] in (f"{each}1" for each in JAPANESE):
+            return "borehole sensor of KiK-net"
+        channel, _ = self.channel(trace)
+        depth = float(channel.depth or 0.0) if channel is not None else 0.0
+        return f"sensor {depth:g} m below the surface" if depth > BURIED else ""
 
     def transfer(self, trace: Trace, samples: Samples) -> tuple[Transfer, str]:
         """How samples come from ground motion, and what had to be mended for it.
