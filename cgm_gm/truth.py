@@ -97,7 +97,10 @@ class Truth:
         mag, depth, rhyp, azimuth = (each[:, None] for each in (mag, depth, rhyp, azimuth))
         weights = turning(frequencies)
         common = physics.ln_path(rhyp, frequencies) + ln_amplification(frequencies) + columns[0]
-        common = common + field @ weights + path @ (weights * (frequencies / 5.0) ** physics.path_slope)
+        # term by term, not as a matrix product, whose rounding may depend on how many rows there are
+        for column, weight in enumerate(weights):
+            grown = path[:, column, None] * (frequencies / 5.0) ** physics.path_slope
+            common = common + weight * (field[:, column, None] + grown)
         ln_s = common + physics.ln_source(mag, depth, frequencies, columns[1])
         ln_p = common + physics.ln_source(mag, depth, frequencies, columns[1], physics.p_corner)
         return ln_s, ln_p + np.log(physics.p_to_s(azimuth))

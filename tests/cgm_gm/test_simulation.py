@@ -28,8 +28,9 @@ def test_shapes_units_and_names(made):
     assert isinstance(truth, Truth)
 
 
-def test_same_seed_same_bits_however_many_at_a_time(made):
-    again, _ = simulation.simulate(3, **SIZE, chunk=7)
+@pytest.mark.parametrize("chunk", [7, 89])  # the last of 89 has one row
+def test_same_seed_same_bits_however_many_at_a_time(made, chunk):
+    again, _ = simulation.simulate(3, **SIZE, chunk=chunk)
     np.testing.assert_array_equal(again.waveforms, made[0].waveforms)
     assert again.table.equals(made[0].table)
 
