@@ -41,14 +41,14 @@ class Part:
         runs.write_arrays(path, {"waveforms": self.waveforms, "texts": np.array(texts)})
 
     @classmethod
-    def load(cls, path: Path) -> "Part":
-        """Read what `save` wrote."""
-        with np.load(path) as file:
+    def load(cls, path: Path, with_waveforms: bool = True) -> "Part":
+        """Read what `save` wrote, or all but the waveforms."""
+        with path.open("rb") as handle, np.load(handle) as file:
             texts = json.loads(str(file["texts"]))
-            table = pd.DataFrame(texts["table"], columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
-            return cls(
-                file["waveforms"], table, *([tuple(each) for each in texts[name]] for name in ("rejected", "notes"))
-            )
+            waveforms = file["waveforms"] if with_waveforms else np.zeros((0, 0), np.float32)
+        table = pd.DataFrame(texts["table"], columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
+        rejected, notes = ([tuple(each) for each in texts[name]] for name in ("rejected", "notes"))
+        return cls(waveforms, table, rejected, notes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,13 +22,15 @@ from tqdm import tqdm
 from cgm_gm import paper_csv, waveform_file
 from cgm_gm.config import PrepareConfig
 from cgm_gm.event_records import Part, records_of
+from cgm_gm.hdf5_output import check_room
 from cgm_gm.onsets import read_layers
 from cgm_gm.record_folders import Job, Scan, scan
-from cgm_gm.waveform_file import SAMPLING_RATE
+from cgm_gm.waveform_file import PART, SAMPLING_RATE
 from shared import runs
 from shared.command import InputError
 
 KEY = "key.json"
+ROOM = 200_000  # bytes of a file beside its waveforms
 FREE = ("output", "workers", "restart")  # options that change nothing in a part
 
 
@@ -91,7 +93,7 @@ def parts_folder(output: Path) -> Path:
 
 def _open_parts(config: PrepareConfig, found: Scan) -> Path:
     folder, key = parts_folder(config.output), _key(config, found)
-    if folder.exists() and config.restart:
+    if (folder / KEY).exists() and config.restart:
         shutil.rmtree(folder)
     if (folder / KEY).exists():
         try:
@@ -157,7 +159,7 @@ def _part_path(parts: Path, number: int) -> Path:
 
 def _load(parts: Path, number: int) -> Part | None:
     try:
-        return Part.load(_part_path(parts, number))
+        return Part.load(_part_path(parts, number), with_waveforms=False)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None  # not made yet, or damaged: it is made again
 
@@ -165,8 +167,9 @@ def _load(parts: Path, number: int) -> Part | None:
 # --- the file --------------------------------------------------------------------------------------------------------
 def _assemble(config: PrepareConfig, found: Scan, parts: Path) -> Prepared:
     rejected, notes, n_records, n_events = list(found.rejected), [], 0, 0
-    each_part = [_load(parts, number) for number in range(len(found.jobs))]
-    for part in each_part:
+    paths = [_part_path(parts, number) for number in range(len(found.jobs))]
+    for path in paths:
+        part = Part.load(path, with_waveforms=False)
         rejected += part.rejected
         notes += part.notes
         n_records, n_events = n_records + len(part.table), n_events + bool(len(part.table))
@@ -174,10 +177,13 @@ def _assemble(config: PrepareConfig, found: Scan, parts: Path) -> Prepared:
     if not n_records:
         shutil.rmtree(parts)
         raise InputError(f"no record is left of {len(rejected)}: {most_frequent(table)}")
+    length = round(config.duration * SAMPLING_RATE)
+    check_room(config.output, (-(-n_records // PART) * PART) * length * 4 + ROOM)
     provenance = provenance_of(config, n_records, notes)
     options = {"quantity": config.quantity, "sampling_rate": SAMPLING_RATE, "before": config.before}
-    with waveform_file.writing(config.output, round(config.duration * SAMPLING_RATE), provenance, **options) as writer:
-        for part in each_part:
+    with waveform_file.writing(config.output, length, provenance, **options) as writer:
+        for path in paths:  # one at a time: there may be more than memory holds
+            part = Part.load(path)
             writer.append(part.waveforms, part.table)
         writer.reject(rejected)
     shutil.rmtree(parts)

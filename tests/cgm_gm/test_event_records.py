@@ -318,13 +318,14 @@ def test_a_sensor_in_a_borehole_gives_way_and_is_noted_where_it_is_alone(tmp_pat
     event_folder(folder / "deep", code="XX.AAA.10.HN")
     (folder / "deep" / "event.json").unlink()
     xml = folder / "deep" / "XX.AAA.xml"
-    xml.write_text(xml.read_text().replace("<Depth>0.0</Depth>", "<Depth>150.0</Depth>"), encoding="utf-8")
+    xml.write_text(xml.read_text().replace(">0.0</Depth>", ">150.0</Depth>"), encoding="utf-8")
     part = prepared(folder)
     assert list(part.table["record_id"]) == ["made1_XX.AAA..HN_E"]
     assert part.notes == []
     for letter in "ENZ":
         (folder / f"XX.AAA..HN{letter}.mseed").unlink()
     part = prepared(folder)
+    assert part.rejected == []
     assert part.notes == [("made1_XX.AAA.10.HN_E", "sensor 150 m below the surface")]
 
 

@@ -94,7 +94,7 @@ def test_a_table_with_a_row_for_every_record(tmp_path: Path):
     assert job.places == {"XX.AAA": (38.0, -122.0)}
     assert found.rejected == (
         (
-            "{}/XX.AAA..HNE.mseed XX.BBB..HNE".format(tmp_path.name),
+            f"{tmp_path.name}/XX.AAA..HNE.mseed XX.BBB..HNE",
             "no row of records.csv has its station and start time",
         ),
     )
