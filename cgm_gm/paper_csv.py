@@ -5,6 +5,10 @@ frequency (Hz), number of steps, dt (s), least and greatest frequency (Hz), numb
 (km). Samples are east-west velocity in m/s; the first 1,000 are dropped, as the authors do, 60 s remain.
 """
 
+import gzip
+import itertools
+import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +30,7 @@ NAMES = ("event_id", "source_lat", "source_lon", "station_lat", "station_lon", "
 NAMES += ("least", "greatest", "frequencies", "distance")
 SAMPLES, DROPPED = 7000, 1000
 KEPT = SAMPLES - DROPPED
-CHUNK = 128  # rows at a time, 7 MB of numbers
+CHUNK = 64  # rows at a time, 4 MB of numbers
 TOLERANCE = (0.2, 5.0)  # share and km by which the distance given may differ from that of the coordinates
 Chunk = tuple[np.ndarray, pd.DataFrame, list[tuple[str, str]]]
 
@@ -64,42 +68,59 @@ def chunks(path: Path, config: PrepareConfig) -> Iterator[Chunk]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     layers, row = read_layers(config.layers), 0
-    with path.open("rb") as handle, tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True) as bar:
-        compression = "gzip" if path.suffix.lower() == ".gz" else None
-        options = {"header": None, "chunksize": CHUNK, "dtype": {0: str}, "skip_blank_lines": True}
+    with path.open("rb") as raw, tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True) as bar:
+        lines = filter(bytes.strip, gzip.open(raw) if path.suffix.lower() == ".gz" else raw)
         try:
-            for block in pd.read_csv(handle, compression=compression, **options):
+            while block := list(itertools.islice(lines, CHUNK)):
                 yield _chunk(block, row, path, layers, config.minimum_snr)
                 row += len(block)
-                bar.update(handle.tell() - bar.n)
-        except pd.errors.EmptyDataError:
-            raise InputError(f"{path}: empty") from None
-        except (pd.errors.ParserError, EOFError, OSError, UnicodeDecodeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-            raise InputError(f"{path}, after row {row}: cannot be read ({reason}); is the file cut short?") from None
+                bar.update(raw.tell() - bar.n)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InputError(f"{path}, after row {row}: cannot be read ({error}); is the file cut short?") from None
+    if not row:
+        raise InputError(f"{path}: empty")
 
 
-def _chunk(block: pd.DataFrame, first: int, path: Path, layers: Layers, minimum_snr: float) -> Chunk:
-    if block.shape[1] != len(NAMES) + SAMPLES:
-        raise InputError(
-            f"{path}, row {first + 1}: {block.shape[1]} columns, not the {len(NAMES)} and {SAMPLES} samples of the "
-            "paper's CSV; give a folder of records, or --events for a table of events"
-        )
-    numbers = block.iloc[:, 1:].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+def _chunk(block: list[bytes], first: int, path: Path, layers: Layers, minimum_snr: float) -> Chunk:
     kept, rows, rejected = [], [], []
-    for position, (name, values) in enumerate(zip(block[0].astype(str).str.strip(), numbers, strict=True)):
-        known = dict(zip(NAMES[1:], values[: len(NAMES) - 1], strict=True))
+    for number, line in enumerate(block, start=first + 1):
+        columns = line.count(b",") + 1
+        if columns != len(NAMES) + SAMPLES:
+            raise InputError(
+                f"{path}, row {number}: {columns} columns, not the {len(NAMES)} and {SAMPLES} samples of the paper's "
+                "CSV; is the file cut short? (For a table of events: a folder of records, and --events)"
+            )
+        fields = line.split(b",", len(NAMES))
+        name = fields[0].decode(errors="replace").strip().strip('"')
+        known = dict(zip(NAMES[1:], map(_number, fields[1 : len(NAMES)]), strict=True))
         station = f"{known['station_lat']:.4f}_{known['station_lon']:.4f}"
-        label = f"{path.name} row {first + position + 1} ({name} {station})"
-        samples = values[len(NAMES) - 1 + DROPPED :]
         try:
+            samples = _samples(fields[-1])[DROPPED:]
             row = _row(name, station, known, samples, layers, minimum_snr)
-            rows.append(row | {"record_id": f"{name}_{station}_{first + position + 1}"})
+            rows.append(row | {"record_id": f"{name}_{station}_{number}"})
             kept.append(samples.astype(np.float32))
         except Rejected as error:
-            rejected.append((label, str(error)))
+            rejected.append((f"{path.name} row {number} ({name} {station})", str(error)))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
     return np.array(kept, np.float32).reshape(len(kept), KEPT), table, rejected
+
+
+def _number(field: bytes) -> float:
+    try:
+        return float(field)
+    except ValueError:
+        return float("nan")
+
+
+def _samples(text: bytes) -> np.ndarray:
+    """All numbers of a row at once; where one is none, each by itself."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # how NumPy says that it has met with no number
+            found = np.fromstring(text, sep=",")
+    except (DeprecationWarning, ValueError):
+        found = np.zeros(0)
+    return found if len(found) == SAMPLES else np.array([_number(each) for each in text.split(b",")])
 
 
 def _row(name: str, station: str, known: dict, samples: np.ndarray, layers: Layers, minimum_snr: float) -> dict:

@@ -52,6 +52,8 @@ def check(config: PrepareConfig) -> None:
     InputError
         It names the option.
     """
+    if not config.inputs:
+        raise InputError("give folders of records, or the paper's CSV (see --help)")
     runs.check_output_file(config.output, *config.inputs)
     low, high = config.band
     if not 0.0 <= low < high < SAMPLING_RATE / 2:

@@ -90,10 +90,16 @@ def test_samples_left_out(tmp_path: Path):
     noise = np.random.default_rng(0).standard_normal(7000)
     gap, dead = row(0)[1].copy(), np.zeros(7000)
     gap[4000] = np.nan
-    rows = [row(0), (row(1)[0], gap), (row(2)[0], dead), (row(3)[0], noise)]
-    prepared = prepare(config(write(tmp_path / "paper.csv", *rows), tmp_path / "w.h5"))
+    rows = [row(0), (row(1)[0], gap), (row(2)[0], dead), (row(3)[0], noise), row(4)]
+    path = write(tmp_path / "paper.csv", *rows)
+    path.write_text(path.read_text()[:-30] + ",void,\n", encoding="utf-8")
+    prepared = prepare(config(path, tmp_path / "w.h5"))
     reasons = list(prepared.rejected["reason"])
-    assert reasons == ["samples: NaN or infinite, 1 of 6000 samples", "samples: dead, all samples are 0"]
+    assert reasons == [
+        "samples: NaN or infinite, 1 of 6000 samples",
+        "samples: dead, all samples are 0",
+        "samples: NaN or infinite, 2 of 6000 samples",
+    ]
     assert prepared.n_records == 2  # where no P is found there is no ratio to judge by
     assert np.isnan(read(tmp_path / "w.h5").table["p_arrival"][1])
 
@@ -114,7 +120,7 @@ def test_files_that_are_refused(tmp_path: Path):
     for path, options, said in (
         (text, {}, "events.csv, row 1: 2 columns, not the 14 and 7000 samples"),
         (cut, {}, "cut.csv, row 1: .* columns, not the 14"),
-        (two, {}, "two.csv, after row 0: cannot be read .* is the file cut short"),
+        (two, {}, "two.csv, row 2: 7016 columns, .* is the file cut short"),
         (empty, {}, "empty.csv: empty"),
         (squeezed, {}, "cut.csv.gz, after row 0: cannot be read"),
         (tmp_path / "none.csv", {}, "none.csv: no such file"),

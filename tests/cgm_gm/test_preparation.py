@@ -131,7 +131,7 @@ def test_an_older_file_stays_until_the_new_one_is_whole(records: Path, tmp_path:
     output.write_text("older", encoding="utf-8")
     with monkeypatch.context() as patched:
         stop_after(1, OSError, patched)
-        with pytest.raises(OSError):  # noqa: PT011
+        with pytest.raises(OSError):
             prepare(config(records, output))
     assert output.read_text(encoding="utf-8") == "older"
 
