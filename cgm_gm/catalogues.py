@@ -11,7 +11,7 @@ import pandas as pd
 
 from cgm_gm.geometry import hypocentral_distance
 from cgm_gm.quality import Rejected
-from cgm_gm.seismology import obspy
+from cgm_gm.seismology import READ_ERRORS, obspy
 from shared.command import InputError
 
 NAMES = {  # column of ours: those of others, in lower case
@@ -77,7 +77,7 @@ def events_from_quakeml(path: Path) -> list[Event]:
     """
     try:
         catalogue = obspy.read_events(str(path))
-    except Exception as error:  # ObsPy raises what its parser happens to raise
+    except READ_ERRORS as error:
         raise InputError(f"{path}: cannot be read as QuakeML ({str(error).splitlines()[0][:80]})") from None
     found = []
     for event in catalogue:

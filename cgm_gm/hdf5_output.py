@@ -8,6 +8,7 @@ the file closes in peace, and is then raised as the OSError that it is. Whoever 
 import contextlib
 import io
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,21 +71,16 @@ def new_hdf5(path: Path) -> Iterator[CheckedFile]:
         try:
             with CheckedFile(sink) as file:
                 yield file
-        except Exception:
-            if sink.error is None:
-                raise
-        if sink.error is not None:
-            raise OSError(sink.error.errno, sink.error.strerror, str(path))
+        finally:  # whatever else was raised came of this
+            if sink.error is not None:
+                raise OSError(sink.error.errno, sink.error.strerror, str(path))
 
 
 def check_room(path: Path, size: int) -> None:
     """Raise the OSError of a disk that has no room for a file of ``size`` bytes at ``path``."""
-    probe = path.with_name(f".{path.name}.{os.getpid()}.room")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with probe.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            os.posix_fallocate(probe.fileno(), 0, size)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: {size / 1e6:.1f} MB are needed", str(path)) from None
-    finally:
-        probe.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ frequency (Hz), number of steps, dt (s), least and greatest frequency (Hz), numb
 (km). Samples are east-west velocity in m/s; the first 1,000 are dropped, as the authors do, 60 s remain.
 """
 
+import contextlib
 import gzip
 import itertools
 import warnings
@@ -68,8 +69,11 @@ def chunks(path: Path, config: PrepareConfig) -> Iterator[Chunk]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     layers, row = read_layers(config.layers), 0
-    with path.open("rb") as raw, tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True) as bar:
-        lines = filter(bytes.strip, gzip.open(raw) if path.suffix.lower() == ".gz" else raw)
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        content = stack.enter_context(gzip.open(raw)) if path.suffix.lower() == ".gz" else raw
+        bar = stack.enter_context(tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True))
+        lines = filter(bytes.strip, content)
         try:
             while block := list(itertools.islice(lines, CHUNK)):
                 yield _chunk(block, row, path, layers, config.minimum_snr)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import fft, signal
 
 from cgm_gm.quality import Rejected
-from cgm_gm.seismology import Response
+from cgm_gm.seismology import READ_ERRORS, Response
 from cgm_gm.waveform_file import Quantity
 
 ORDER = 4  # of the Butterworth amplitude
@@ -66,7 +66,7 @@ def _staged(response: Response, output: str) -> Transfer:
     def transfer(frequency: np.ndarray) -> np.ndarray:
         try:
             return response.get_evalresp_response_for_frequencies(frequency, output=output)
-        except Exception as error:  # ObsPy raises what its stages happen to raise
+        except READ_ERRORS as error:
             raise Rejected(f"response cannot be evaluated ({str(error).splitlines()[0][:80]})") from None
 
     return transfer

@@ -1,6 +1,7 @@
 """The raw samples of one event's instruments, and what StationXML says of each channel."""
 
 import dataclasses
+import functools
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from cgm_gm.config import PrepareConfig
 from cgm_gm.processing import ORDERS, PHYSICAL, Transfer, direction, flat, transfer_of
 from cgm_gm.quality import Rejected
 from cgm_gm.record_folders import Job, Trace
-from cgm_gm.seismology import Channel, Inventory, obspy
+from cgm_gm.seismology import READ_ERRORS, Channel, Inventory, obspy
 
 PLAIN = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}  # azimuth, dip of channels without StationXML
 JAPANESE = {"EW": "E", "NS": "N", "UD": "Z"}  # K-NET; KiK-net adds 1 for the borehole, 2 for the surface
@@ -52,12 +53,11 @@ class Samples:
 
 
 class RawRecords:
-    """Reads an event's files and StationXML, each once."""
+    """Reads an event's files, each once, and StationXML."""
 
     def __init__(self, job: Job, config: PrepareConfig):
         self.job, self.config = job, config
         self.streams: dict[Path, obspy.Stream] = {}
-        self.inventories: dict[Path, Inventory | None] = {}
 
     def samples(self, traces: list[Trace], first: float, last: float, margin: float) -> Samples:
         """What a channel has between ``first`` and ``last``, and up to ``margin`` s about that.
@@ -81,10 +81,9 @@ class RawRecords:
             raise Rejected(f"{name}: no samples, a trace of zero length")
         if len(rates) > 1:
             raise Rejected(f"{name}: sampling rate changes, {rates[0]:g} and {rates[-1]:g} Hz")
-        try:
-            pieces = stream.merge(method=1).split()
-        except Exception as error:  # ObsPy raises bare exceptions for unlike data types and calibrations
-            raise Rejected(f"{name}: its pieces cannot be joined ({str(error)[:60]})") from None
+        if len({(each.data.dtype, each.stats.calib) for each in stream}) > 1:
+            raise Rejected(f"{name}: its pieces have different types or scales, they cannot be joined")
+        pieces = stream.merge(method=1).split()
         best = max(pieces, key=lambda each: _overlap(each, first, last))
         others = [each for each in pieces if each is not best and _overlap(each, first, last) > 0]
         if others:
@@ -104,7 +103,7 @@ class RawRecords:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of a file cut short; what is missing shows as a gap
                     self.streams[path] = obspy.read(str(path), **span)
-            except Exception as error:  # ObsPy's readers raise what they happen to raise
+            except READ_ERRORS as error:
                 raise Rejected(f"{path.name}: cannot be read ({(str(error).splitlines() or [''])[0][:80]})") from None
         return self.streams[path]
 
@@ -113,7 +112,7 @@ class RawRecords:
         network, station, location, code = trace.trace_id.split(".")
         at, place = obspy.UTCDateTime(trace.start), None
         for path in self.job.inventories.get(trace.station, ()):
-            found = self._inventory(path)
+            found = _inventory(path, path.stat().st_mtime_ns)
             found = found.select(network=network, station=station) if found else ()
             for each in (each for network in found for each in network):
                 place = place or (float(each.latitude), float(each.longitude))
@@ -122,16 +121,6 @@ class RawRecords:
                     if same and channel.is_active(at):
                         return channel, (float(channel.latitude), float(channel.longitude))
         return None, place
-
-    def _inventory(self, path: Path) -> Inventory | None:
-        if path not in self.inventories:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of units and versions; what is needed is checked when used
-                    self.inventories[path] = obspy.read_inventory(str(path))
-            except Exception:  # a broken file is as good as none: the response is then missing
-                self.inventories[path] = None
-        return self.inventories[path]
 
     def place(self, traces: list[Trace]) -> tuple[float, float]:
         """Latitude and longitude of a station: from a table, StationXML or its header.
@@ -182,6 +171,16 @@ class RawRecords:
                 "(--stations; --units if the samples are physical)"
             )
         return transfer_of(channel.response, self.config.quantity)
+
+
+@functools.lru_cache(maxsize=64)  # the events that a process prepares mostly share their stations
+def _inventory(path: Path, changed: int) -> Inventory | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of units and versions; what is needed is checked when used
+            return obspy.read_inventory(str(path))
+    except READ_ERRORS:  # a broken file is as good as none: the response is then missing
+        return None
 
 
 def _overlap(piece: obspy.Trace, first: float, last: float) -> float:

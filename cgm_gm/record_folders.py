@@ -3,6 +3,7 @@
 An event file (event.json, QuakeML, a CSV table) speaks for its folder and the folders below, down to the next one.
 """
 
+import bisect
 import dataclasses
 import re
 import warnings
@@ -10,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from cgm_gm import catalogues
 from cgm_gm.catalogues import Event
 from cgm_gm.config import PrepareConfig
-from cgm_gm.seismology import obspy
+from cgm_gm.seismology import READ_ERRORS, obspy
 from shared.command import InputError
 
 OTHER = {
@@ -35,6 +37,7 @@ OTHER = {
 }
 XML = {".xml", ".qml", ".quakeml", ".stationxml"}
 LATE = 120.0  # s that a triggered record may begin after the origin
+GIVEN = Path("--events")  # no folder's
 START = 2.0  # s by which a table's start time may differ
 _CODES = re.compile(r"<(?:\w+:)?(Network|Station)\b[^>]*?\bcode=\"([^\"]*)\"")
 
@@ -125,6 +128,24 @@ class _Found:
             self.events.setdefault(path.parent, []).extend(events)
 
 
+class _Timeline:
+    """Events that speak for the same records, by time."""
+
+    def __init__(self, events: Sequence[Event]):
+        self.single = events[0] if len(events) == 1 else None
+        self.where = Path(events[0].origin).name
+        self.events = sorted((each for each in events if each.time is not None), key=lambda each: each.time)
+        self.times = [each.time for each in self.events]
+
+    def around(self, trace: Trace) -> tuple[list[Event], str]:
+        """Those that a trace may hold; a single one always: whether it does will be seen, and said, later."""
+        if self.single is not None:
+            return [self.single], ""
+        first = bisect.bisect_left(self.times, trace.start - LATE)
+        last = bisect.bisect_right(self.times, trace.end)
+        return self.events[first:last], f"no event of {self.where} is in its time"
+
+
 def scan(config: PrepareConfig) -> Scan:
     """Find the events of ``config.inputs`` and what was recorded of each.
 
@@ -167,8 +188,10 @@ def _pair(found: _Found, given: _Found, config: PrepareConfig) -> Scan:
     }
     rejected: list[tuple[str, str]] = []
     jobs: dict[str, tuple[Event, list[Trace]]] = {}
-    for path in found.waveforms:
-        pairs = _pairs_of_file(path, found, override, config, rejected)
+    timelines = {folder: _Timeline(events) for folder, events in found.events.items() if events}
+    timelines |= {GIVEN: _Timeline(list(override.values()))} if override else {}
+    for path in tqdm(found.waveforms, desc="reading headers", unit="file"):
+        pairs = _pairs_of_file(path, found, timelines, config, rejected)
         for event, trace in pairs:
             event = override.get(event.event_id, event)
             first, traces = jobs.setdefault(event.event_id, (event, []))
@@ -181,14 +204,14 @@ def _pair(found: _Found, given: _Found, config: PrepareConfig) -> Scan:
 
 
 def _pairs_of_file(
-    path: Path, found: _Found, override: dict[str, Event], config: PrepareConfig, rejected: list[tuple[str, str]]
+    path: Path, found: _Found, timelines: dict[Path, _Timeline], config: PrepareConfig, rejected: list[tuple[str, str]]
 ) -> list[tuple[Event, Trace]]:
     name = f"{path.parent.name}/{path.name}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a file cut short; what is missing shows as a gap
             stream = obspy.read(str(path), headonly=True)
-    except Exception as error:  # ObsPy's readers raise what they happen to raise
+    except READ_ERRORS as error:
         rejected.append((name, f"cannot be read as waveforms ({(str(error).splitlines() or [''])[0][:80]})"))
         return []
     pairs = []
@@ -202,7 +225,7 @@ def _pairs_of_file(
             event = catalogues.event_from_header(header, span[0], path, stats.get("_format", ""))
             events, why = [event] if event else [], "its header names no event"
         else:
-            events, why = _events_of(trace, found, override)
+            events, why = _events_of(trace, found, timelines)
         if not stats.npts:
             events, why = [], "no samples, a trace of zero length"
         if not events:
@@ -211,7 +234,7 @@ def _pairs_of_file(
     return pairs
 
 
-def _events_of(trace: Trace, found: _Found, override: dict[str, Event]) -> tuple[list[Event], str]:
+def _events_of(trace: Trace, found: _Found, timelines: dict[Path, _Timeline]) -> tuple[list[Event], str]:
     """The events that a trace may hold, or none and why."""
     for folder in trace.path.parents:
         for path, table in found.tables.get(folder, []):
@@ -221,10 +244,10 @@ def _events_of(trace: Trace, found: _Found, override: dict[str, Event]) -> tuple
             if len(rows):
                 return catalogues.events_of_table(rows, path), ""
             return [], f"no row of {path.name} has its station and start time"
-        if events := found.events.get(folder):
-            return _in_time(trace, events, str(events[0].origin))
-    if override:
-        return _in_time(trace, list(override.values()), "--events")
+        if folder in timelines:
+            return timelines[folder].around(trace)
+    if GIVEN in timelines:
+        return timelines[GIVEN].around(trace)
     return [], "no event: neither event.json, QuakeML nor a table beside it, and no --events"
 
 
@@ -232,13 +255,6 @@ def _same_station(table, trace: Trace) -> np.ndarray:
     network, station = trace.station.split(".")
     same = (table["station"].str.strip() == station).to_numpy()
     return same & (table["network"].str.strip() == network).to_numpy() if "network" in table else same
-
-
-def _in_time(trace: Trace, events: Sequence[Event], where: str) -> tuple[list[Event], str]:
-    if len(events) == 1:
-        return list(events), ""  # whether it is in the record will be seen, and said, there
-    near = [e for e in events if e.time is not None and trace.start - LATE <= e.time <= trace.end]
-    return near, f"no event of {Path(where).name} is in its time"
 
 
 def _differ(first: Event, second: Event) -> bool:

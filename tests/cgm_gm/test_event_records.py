@@ -20,6 +20,7 @@ from made_records import (
     write,
 )
 from numpy.testing import assert_allclose
+from scipy.integrate import cumulative_trapezoid
 
 from cgm_gm.config import PrepareConfig
 from cgm_gm.event_records import Part, records_of
@@ -133,6 +134,19 @@ def test_physical_samples_need_no_response(tmp_path: Path):
     part = prepared(folder, stations=(table,), units="cm/s2", quantity="acceleration")
     assert_allclose(part.waveforms[0], truth(), rtol=0, atol=2e-4)
     assert "missing response: no StationXML describes XX.AAA..HNE on 2020-05-06" in reason(folder, stations=(table,))
+
+
+def test_sac_in_metres_a_second_with_all_it_needs_in_its_header(tmp_path: Path):
+    """Velocity v; asked for is acceleration, its derivative in the band."""
+    velocity = cumulative_trapezoid(motion(T, *arrivals()), dx=0.01, initial=0.0)
+    sac = trace("XX.AAA..HNE", velocity.astype(np.float32))
+    sac.stats.sac = {"evla": 37.8, "evlo": -122.2, "evdp": 8.0, "mag": 3.5, "o": 30.0, "kevnm": "made1"}
+    sac.stats.sac["stla"], sac.stats.sac["stlo"] = 38.0, -122.0
+    write(tmp_path, sac, kind="SAC")
+    part = prepared(tmp_path, event_source="headers", units="m/s", quantity="acceleration", band=(0.5, 20.0))
+    assert list(part.table["event_id"]) == ["made1"]
+    assert_allclose(part.waveforms[0], truth(band=(0.5, 20.0)), rtol=0, atol=0.02 * np.abs(truth()).max())
+    assert "missing response" in reason(tmp_path, event_source="headers")
 
 
 def test_knet_is_scaled_by_its_header(tmp_path: Path):
@@ -276,6 +290,28 @@ def test_every_reason_to_leave_a_record_out(change, said: str, tmp_path: Path):
     assert "\n" not in why
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(why)
+
+
+def test_pieces_that_do_not_fit_together(tmp_path: Path):
+    folder = event_folder(tmp_path / "one")
+    counts = motion(T, *arrivals()) * GAIN
+    (folder / "XX.AAA..HNE.mseed").unlink()
+    for rate, kind, said in ((200.0, np.int32, "sampling rate changes, 100 and 200 Hz"), (100.0, np.float32, "types")):
+        write(folder, trace("XX.AAA..HNE", counts[:5000].astype(np.int32)), name="first.mseed")
+        write(folder, trace("XX.AAA..HNE", counts[5000:].astype(kind), rate, -20.0), name="second.mseed")
+        assert said in reason(folder)
+
+
+def test_a_file_damaged_after_its_head(tmp_path: Path):
+    folder = event_folder(tmp_path / "one")
+    path = folder / "XX.AAA..HNE.mseed"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = b"x" * (len(content) - len(content) // 2)
+    path.write_bytes(bytes(content))
+    found = scan(PrepareConfig(inputs=(folder,), output=Path("out.h5")))
+    part = records_of(found.jobs[0], PrepareConfig(inputs=(folder,), output=Path("out.h5")))
+    assert len(part.table) == 0
+    assert len(part.rejected) + len(found.rejected) >= 1
 
 
 def test_reasons_that_come_of_options(tmp_path: Path):
