@@ -11,7 +11,7 @@ import pandas as pd
 
 from cgm_gm.geometry import hypocentral_distance
 from cgm_gm.quality import Rejected
-from cgm_gm.seismology import READ_ERRORS, obspy
+from cgm_gm.seismology import Unreadable, obspy, read_catalogue
 from shared.command import InputError
 
 NAMES = {  # column of ours: those of others, in lower case
@@ -76,9 +76,9 @@ def events_from_quakeml(path: Path) -> list[Event]:
         ObsPy cannot read it.
     """
     try:
-        catalogue = obspy.read_events(str(path))
-    except READ_ERRORS as error:
-        raise InputError(f"{path}: cannot be read as QuakeML ({str(error).splitlines()[0][:80]})") from None
+        catalogue = read_catalogue(path)
+    except Unreadable as error:
+        raise InputError(f"{path}: cannot be read as QuakeML ({error})") from None
     found = []
     for event in catalogue:
         origin = event.preferred_origin() or next(iter(event.origins), None)

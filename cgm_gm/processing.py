@@ -7,7 +7,7 @@ import numpy as np
 from scipy import fft, signal
 
 from cgm_gm.quality import Rejected
-from cgm_gm.seismology import READ_ERRORS, Response
+from cgm_gm.seismology import Response, Unreadable, reading
 from cgm_gm.waveform_file import Quantity
 
 ORDER = 4  # of the Butterworth amplitude
@@ -65,9 +65,10 @@ def _ratio(response: Response, factor: float, order: int) -> float:
 def _staged(response: Response, output: str) -> Transfer:
     def transfer(frequency: np.ndarray) -> np.ndarray:
         try:
-            return response.get_evalresp_response_for_frequencies(frequency, output=output)
-        except READ_ERRORS as error:
-            raise Rejected(f"response cannot be evaluated ({str(error).splitlines()[0][:80]})") from None
+            with reading():
+                return response.get_evalresp_response_for_frequencies(frequency, output=output)
+        except Unreadable as error:
+            raise Rejected(f"response cannot be evaluated ({error})") from None
 
     return transfer
 

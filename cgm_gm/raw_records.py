@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from cgm_gm.config import PrepareConfig
 from cgm_gm.processing import ORDERS, PHYSICAL, Transfer, direction, flat, transfer_of
 from cgm_gm.quality import Rejected
 from cgm_gm.record_folders import Job, Trace
-from cgm_gm.seismology import READ_ERRORS, Channel, Inventory, obspy
+from cgm_gm.seismology import Channel, Inventory, Unreadable, obspy, read_stations, read_waveforms
 
 PLAIN = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}  # azimuth, dip of channels without StationXML
 JAPANESE = {"EW": "E", "NS": "N", "UD": "Z"}  # K-NET; KiK-net adds 1 for the borehole, 2 for the surface
@@ -95,16 +94,12 @@ class RawRecords:
 
     def _read(self, path: Path) -> obspy.Stream:
         if path not in self.streams:
-            span = {}
-            if self.job.event.time is not None:
-                span["starttime"] = obspy.UTCDateTime(self.job.event.time - REACH)
-                span["endtime"] = obspy.UTCDateTime(self.job.event.time + REACH)
+            time = self.job.event.time
+            span = (None, None) if time is None else (time - REACH, time + REACH)
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of a file cut short; what is missing shows as a gap
-                    self.streams[path] = obspy.read(str(path), **span)
-            except READ_ERRORS as error:
-                raise Rejected(f"{path.name}: cannot be read ({(str(error).splitlines() or [''])[0][:80]})") from None
+                self.streams[path] = read_waveforms(path, False, *span)
+            except Unreadable as error:
+                raise Rejected(f"{path.name}: cannot be read ({error})") from None
         return self.streams[path]
 
     def channel(self, trace: Trace) -> tuple[Channel | None, tuple[float, float] | None]:
@@ -176,10 +171,8 @@ class RawRecords:
 @functools.lru_cache(maxsize=64)  # the events that a process prepares mostly share their stations
 def _inventory(path: Path, changed: int) -> Inventory | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of units and versions; what is needed is checked when used
-            return obspy.read_inventory(str(path))
-    except READ_ERRORS:  # a broken file is as good as none: the response is then missing
+        return read_stations(path)
+    except Unreadable:  # a broken file is as good as none: the response is then missing
         return None
 
 

@@ -6,7 +6,6 @@ An event file (event.json, QuakeML, a CSV table) speaks for its folder and the f
 import bisect
 import dataclasses
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from cgm_gm import catalogues
 from cgm_gm.catalogues import Event
 from cgm_gm.config import PrepareConfig
-from cgm_gm.seismology import READ_ERRORS, obspy
+from cgm_gm.seismology import Unreadable, obspy, read_waveforms
 from shared.command import InputError
 
 OTHER = {
@@ -208,11 +207,9 @@ def _pairs_of_file(
 ) -> list[tuple[Event, Trace]]:
     name = f"{path.parent.name}/{path.name}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a file cut short; what is missing shows as a gap
-            stream = obspy.read(str(path), headonly=True)
-    except READ_ERRORS as error:
-        rejected.append((name, f"cannot be read as waveforms ({(str(error).splitlines() or [''])[0][:80]})"))
+        stream = read_waveforms(path, headonly=True)
+    except Unreadable as error:
+        rejected.append((name, f"cannot be read as waveforms ({error})"))
         return []
     pairs = []
     for each in stream:

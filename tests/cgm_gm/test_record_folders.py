@@ -136,6 +136,12 @@ def test_headers_tell_the_event(tmp_path: Path):
     assert len(scan(config(tmp_path)).rejected) == 3  # no event.json, QuakeML or table
 
 
+def test_brackets_in_a_name(tmp_path: Path):
+    """ObsPy would take them for a pattern."""
+    (job,) = scan(config(event_folder(tmp_path / "run [1]*"))).jobs
+    assert len(job.traces) == 3
+
+
 def test_files_that_are_no_waveforms(tmp_path: Path):
     folder = event_folder(tmp_path / "one")
     (folder / "broken.mseed").write_bytes(b"nothing of the kind")
