@@ -4,6 +4,7 @@ It is imported without the warning of how it looks for its plug-ins on Python 3.
 some twenty kinds and bare ``Exception`` at damaged files, raise `Unreadable` here.
 """
 
+import contextlib
 import glob
 import types
 import warnings
@@ -17,6 +18,8 @@ with warnings.catch_warnings():
 
 __all__ = ["Channel", "Inventory", "Response", "Unreadable", "ar_pick", "obspy", "recursive_sta_lta"]
 
+FORMATS = {".mseed": "MSEED", ".miniseed": "MSEED", ".msd": "MSEED", ".sac": "SAC"}
+FORMATS |= {f".{direction}{number}": "KNET" for direction in ("ew", "ns", "ud") for number in ("", "1", "2")}
 ANCIENT = obspy.UTCDateTime(1900, 1, 1)
 
 
@@ -50,10 +53,18 @@ def read_waveforms(path: Path, headonly: bool = False, first: float | None = Non
     Unreadable
         There are none, or the file is of no known kind.
     """
+    suffix = path.suffix.lower()
+    if suffix in FORMATS:  # trying every format that there is, and for archives, takes most of the time
+        with contextlib.suppress(Unreadable):
+            return _read(path, headonly, first, last, format=FORMATS[suffix], check_compression=False)
+    return _read(path, headonly, first, last)
+
+
+def _read(path: Path, headonly: bool, first: float | None, last: float | None, **options):
     span = {"starttime": ANCIENT if first is None else obspy.UTCDateTime(first)}  # or none would be a bare Exception
     span |= {} if last is None else {"endtime": obspy.UTCDateTime(last)}
     with reading():
-        stream = obspy.read(glob.escape(str(path)), headonly=headonly, **span)
+        stream = obspy.read(glob.escape(str(path)), headonly=headonly, **span, **options)
     if not stream and first is None:
         raise Unreadable("no waveform in it")
     return stream

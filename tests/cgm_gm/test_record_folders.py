@@ -136,6 +136,15 @@ def test_headers_tell_the_event(tmp_path: Path):
     assert len(scan(config(tmp_path)).rejected) == 3  # no event.json, QuakeML or table
 
 
+def test_a_name_may_lie_about_the_format(tmp_path: Path):
+    event_json(tmp_path)
+    write(tmp_path, trace("XX.AAA..HNE", NOISE.astype(np.float32)), kind="SAC", name="a.mseed")
+    write(tmp_path, trace("XX.BBB..HNE", NOISE), name="b.sac")
+    write(tmp_path, trace("XX.CCC..HNE", NOISE), name="c")
+    (job,) = scan(config(tmp_path)).jobs
+    assert [each.station for each in job.traces] == ["XX.AAA", "XX.BBB", "XX.CCC"]
+
+
 def test_brackets_in_a_name(tmp_path: Path):
     """ObsPy would take them for a pattern."""
     (job,) = scan(config(event_folder(tmp_path / "run [1]*"))).jobs
