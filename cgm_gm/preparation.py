@@ -178,7 +178,7 @@ def _assemble(config: PrepareConfig, found: Scan, parts: Path) -> Prepared:
     table = pd.DataFrame(rejected, columns=["name", "reason"])
     if not n_records:
         shutil.rmtree(parts)
-        raise InputError(f"no record is left of {len(rejected)}: {most_frequent(table)}")
+        raise InputError(f"no record is left of {len(rejected)}: {why(table)}")
     length = round(config.duration * SAMPLING_RATE)
     check_room(config.output, (-(-n_records // PART) * PART) * length * 4 + ROOM)
     provenance = provenance_of(config, n_records, notes)
@@ -199,9 +199,13 @@ def provenance_of(config: PrepareConfig, n_records: int, notes: list[tuple[str, 
     return made | {"options": runs.plain(config), "notes": [list(each) for each in notes]}
 
 
-def most_frequent(rejected: pd.DataFrame) -> str:
-    """The first of the reasons, as one line."""
-    return str(rejected["reason"].iloc[0]) if len(rejected) else "no trace belongs to an event"
+def why(rejected: pd.DataFrame, shown: int = 3) -> str:
+    """The most frequent reasons in one line."""
+    if not len(rejected):
+        return "no trace belongs to an event"
+    counts = rejected["reason"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
+    reasons = list(counts.index[:shown])
+    return "; ".join(reasons) + (f"; and {len(counts) - shown} other reasons" if len(counts) > shown else "")
 
 
 def report(prepared: Prepared, output: Path, shown: int = 20) -> str:
@@ -232,5 +236,5 @@ def _prepare_paper(config: PrepareConfig) -> Prepared:
         writer.reject(rejected)
         table = pd.DataFrame(rejected, columns=["name", "reason"])
         if not count:
-            raise InputError(f"no record is left of {len(rejected)}: {most_frequent(table)}")
+            raise InputError(f"no record is left of {len(rejected)}: {why(table)}")
     return Prepared(len(events), count, table, [])

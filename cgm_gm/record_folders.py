@@ -33,6 +33,8 @@ OTHER = {
     ".py",
     ".h5",
     ".hdf5",
+    ".npz",
+    ".npy",
 }
 XML = {".xml", ".qml", ".quakeml", ".stationxml"}
 LATE = 120.0  # s that a triggered record may begin after the origin
@@ -154,9 +156,9 @@ def scan(config: PrepareConfig) -> Scan:
         An input is absent or holds no waveform, or an event or station file is broken.
     """
     found, given = _Found(), _Found()
-    for path in config.inputs:
-        for each in _files(path):
-            found.add(each)
+    files = {each.resolve(): each for path in config.inputs for each in _files(path)}  # folders may hold each other
+    for each in files.values():
+        found.add(each)
     for path in config.stations:
         for each in _files(path):
             found.add(each, asked=path.is_file())

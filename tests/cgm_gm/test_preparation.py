@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from made_records import event_folder, event_json
 from numpy.testing import assert_allclose
@@ -141,6 +142,13 @@ def test_no_record_left(tmp_path: Path):
     with pytest.raises(InputError, match=r"no record is left of 1: no magnitude \(one/event\.json\)"):
         prepare(config(folder, tmp_path / "w.h5"))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["one"]
+
+
+def test_why_nothing_is_left():
+    table = pd.DataFrame({"name": list("abcdef"), "reason": ["x", "y", "y", "z", "u", "v"]})
+    assert preparation.why(table) == "y; x; z; and 2 other reasons"
+    assert preparation.why(table[:3]) == "y; x"
+    assert preparation.why(table[:0]) == "no trace belongs to an event"
 
 
 @pytest.mark.parametrize(

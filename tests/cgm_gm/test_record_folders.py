@@ -49,6 +49,12 @@ def test_an_event_speaks_for_folders_below_it_down_to_the_next(tmp_path: Path):
     ]
 
 
+def test_a_folder_given_twice_is_read_once(tmp_path: Path):
+    folder = event_folder(tmp_path / "one")
+    (job,) = scan(config(folder, tmp_path, folder)).jobs
+    assert len(job.traces) == 3
+
+
 def test_one_event_in_two_folders_is_one_event(tmp_path: Path):
     for name in ("a", "b"):
         event_json(tmp_path / name)
@@ -143,6 +149,15 @@ def test_a_name_may_lie_about_the_format(tmp_path: Path):
     write(tmp_path, trace("XX.CCC..HNE", NOISE), name="c")
     (job,) = scan(config(tmp_path)).jobs
     assert [each.station for each in job.traces] == ["XX.AAA", "XX.BBB", "XX.CCC"]
+
+
+def test_a_trace_of_zero_length(tmp_path: Path):
+    path = knet(tmp_path, "EW", NOISE.astype(int), ORIGIN)
+    path.write_text("\n".join(path.read_text().splitlines()[:17]) + "\n")
+    event_json(tmp_path)
+    found = scan(config(tmp_path))
+    assert found.jobs == ()
+    assert [reason for _, reason in found.rejected] == ["no samples, a trace of zero length"]
 
 
 def test_brackets_in_a_name(tmp_path: Path):
