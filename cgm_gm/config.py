@@ -67,3 +67,31 @@ class PrepareConfig:
     """Processes; the file is the same whatever their number."""
     restart: bool = False
     """Drop what an interrupted run with other options has left in OUTPUT.parts."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a generator is built and trained; shared by training, search, evaluation and benchmarks."""
+
+    tcondvar: Literal[0, 1, 2, 3, 4] = 2
+    """Conditions: 0 magnitude, distance, azimuth; 1 the same and depth; 2 magnitude, places, depth; 3 magnitude, depth; 4 magnitude, distance, depth."""
+    backbone: Literal["spatial", "ergodic"] = "spatial"
+    """Level in ln FAS to start from: with source, site and path terms of the place (tcondvar 2), or without."""
+    latent: int = 12
+    """Dimensions of a record's code."""
+    hidden: int = 96
+    """Units of the decoder's layers."""
+    n_fft: int = 160
+    """Samples of a frame of the spectrogram."""
+    hop: int = 46
+    """Samples from frame to frame."""
+    epochs: int = 80
+    """Passes over the training records."""
+    batch: int = 128
+    """Records in a step."""
+    learning_rate: float = 3e-3
+    """Peak of AdamW's one-cycle learning rate."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay."""
+    validation_share: float = 0.1
+    """Share of the training events that is watched and not learnt from."""

@@ -142,7 +142,7 @@ def test_real_japanese_records(real_data: Path, tmp_path: Path):
     for station, each in zip(found.table["station_id"], peak, strict=True):
         (path,) = (folder / "us2000cnnl").glob(f"{station.split('.')[1]}*.EW")
         said = next(line for line in path.read_text().splitlines() if line.startswith("Max. Acc."))
-    XX
+        assert abs(each / (0.01 * float(said.split()[-1])) - 1.0) < 0.003
     prepared, found, _ = real(tmp_path, folder, event_source="headers", onset="picked", padding=2.0)
     assert prepared.n_records == 11
     assert (found.table["mag"] == 4.2).sum() == 2

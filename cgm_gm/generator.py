@@ -1,0 +1,126 @@
+"""A trained generator: places and magnitudes in, waveforms out.
+
+Waveforms are white noise shaped in time and frequency: its short-time Fourier transform times the root of the power that
+the decoder says. That is a waveform with a consistent phase at once, whose speckle is that of scattered waves.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cgm_gm import model as networks
+from cgm_gm.backbone import Backbone
+from cgm_gm.conditions import Conditions, completed
+from cgm_gm.fas_calibration import FasCalibration
+from cgm_gm.spectrogram import Stft
+
+BATCH = 256
+LIMIT = 60.0  # of ln P relative to the backbone
+BEFORE_P = 3.0  # s before P, when there is but noise
+RISE = 0.05  # s, of the onset
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """Between waveforms and the power that the network sees: that of one whose FAS is the backbone's, spread evenly."""
+
+    stft: Stft
+    sampling_rate: float
+    before: float
+
+    def frequencies(self) -> np.ndarray:
+        """Hz (F,) at which the backbone is asked; the lowest bins share that of the first above half a spacing."""
+        found = self.stft.frequencies(self.sampling_rate).numpy().astype(float)
+        return np.maximum(found, 0.6 * found[1])
+
+    def offset(self) -> float:
+        """ln of the power that a waveform of FAS 1 has, summed over frames."""
+        window = torch.hann_window(self.stft.n_fft, dtype=torch.float64)
+        return float(np.log((window**2).sum() / self.stft.hop * self.sampling_rate**2))
+
+    def power(self, waveforms: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
+        """Scaled power (B, F, J) of waveforms (B, T) whose backbone says ``ln_fas`` (B, F)."""
+        found = self.stft.forward(waveforms).abs() ** 2
+        return found * torch.exp(-(2.0 * ln_fas + self.offset()))[:, :, None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """Everything that a waveform needs; see `shared.torch_tools` for its file."""
+
+    network: networks.WaveformVAE
+    conditions: Conditions
+    backbone: Backbone
+    scaling: Scaling
+    calibration: FasCalibration
+    card: dict[str, Any]
+
+    def inputs(self, table: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Conditions (N, C), onsets of P and S (N, 2) in s after the first sample, and ln FAS of the backbone (N, F)."""
+        return tensors(table, self.conditions, self.backbone, self.scaling)
+
+    @torch.no_grad()
+    def generate(
+        self, table: pd.DataFrame, n: int, seed: int, first: int = 0, batch: int = BATCH
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """``n`` waveforms (rows, n, T) float32 for some rows of ``table`` at a time.
+
+        Row i is drawn from (``seed``, ``first`` + i), whatever the batch.
+        """
+        known = completed(table)
+        conditions, onsets, ln_fas = self.inputs(known)
+        device = self.network.times.device
+        rows = max(1, batch // max(n, 1))
+        for start in range(0, len(known), rows):
+            place = slice(start, min(start + rows, len(known)))
+            drawn = self._drawn(range(first + place.start, first + place.stop), n, seed)
+            codes, random_filter, noise = (each.to(device) for each in drawn)
+            of = [each[place].to(device).repeat_interleave(n, dim=0) for each in (conditions, onsets, ln_fas)]
+            waveforms = self.shaped(self.network.from_prior(codes, of[0]), noise, *of)
+            waveforms = self.calibration.filtered(waveforms, random_filter, self.scaling.sampling_rate)
+            yield place, waveforms.cpu().numpy().reshape(place.stop - place.start, n, -1)
+
+    def _drawn(self, numbers: range, n: int, seed: int) -> tuple[torch.Tensor, ...]:
+        sizes = self.network.latent, self.calibration.n_draws, self.scaling.stft.n_samples
+        drawn = [
+            np.random.default_rng([seed, number]).standard_normal((n, sum(sizes)), dtype=np.float32) for number in numbers
+        ]
+        return torch.from_numpy(np.concatenate(drawn)).split(sizes, dim=1)
+
+    def shaped(self, codes, noise, conditions, onsets, ln_fas) -> torch.Tensor:
+        """Waveforms (B, T) of ``noise`` (B, T) for codes and conditions.
+
+        A frame that the P onset falls into has some of its power. A waveform of such frames would begin half a window
+        too early; so those frames take the power of the first that lies behind the onset whole, and what comes before
+        the onset is cut and replaced by what noise there is.
+        """
+        rate, half = self.scaling.sampling_rate, 0.5 * self.scaling.stft.n_fft / self.scaling.sampling_rate
+        due = self.network.due(codes, conditions, onsets)
+        since = self.network.since(due)
+        p = since[:, 0]
+        since = torch.stack([torch.where(p > -half, torch.clamp(p, min=half), p), since[:, 1]], dim=1)
+        quiet = torch.stack([p.new_full(p[:, :1].shape, -BEFORE_P), (due[:, :1] - due[:, 1:]) - BEFORE_P], dim=1)
+        signal = self._from_noise(noise, self.network.decode(codes, conditions, since), ln_fas)
+        ambient = self._from_noise(noise, self.network.decode(codes, conditions, quiet), ln_fas)
+        time = torch.arange(noise.shape[1], device=noise.device) / rate
+        gate = torch.clamp((time - due[:, :1]) / RISE + 0.5, 0.0, 1.0)
+        return ambient + gate * (signal - ambient)
+
+    def _from_noise(self, noise: torch.Tensor, ln_power: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
+        stft = self.scaling.stft
+        window = stft.window(noise)
+        ln_power = ln_power.clamp(-LIMIT, LIMIT) + (2.0 * ln_fas + self.scaling.offset())[:, :, None]
+        return stft.inverse(stft.forward(noise) * torch.exp(0.5 * (ln_power - torch.log((window**2).sum()))))
+
+
+def tensors(
+    table: pd.DataFrame, conditions: Conditions, backbone: Backbone, scaling: Scaling
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """See `Generator.inputs`."""
+    onsets = np.column_stack([np.full(len(table), scaling.before), scaling.before + table["ts"] - table["tp"]])
+    found = (conditions(table), onsets, backbone.predict(table))
+    return tuple(torch.as_tensor(np.asarray(each, np.float32)) for each in found)

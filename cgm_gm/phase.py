@@ -1,0 +1,37 @@
+"""From amplitudes to a waveform: fast Griffin-Lim, batched. No record's own phase is ever used.
+
+Griffin and Lim (1984) project in turn on the spectrograms that waveforms have and on those of the wanted amplitudes;
+Perraudin, Balazs and Søndergaard (2013) go on a little in the direction of each step, which takes a tenth of the steps.
+"""
+
+import torch
+
+from cgm_gm.spectrogram import Stft
+
+ITERATIONS, MOMENTUM = 32, 0.99
+
+
+def griffin_lim(
+    amplitude: torch.Tensor,
+    stft: Stft,
+    phase: torch.Tensor,
+    iterations: int = ITERATIONS,
+    momentum: float = MOMENTUM,
+) -> torch.Tensor:
+    """Waveforms (B, T) with spectrograms of about ``amplitude`` (B, F, J), from starting ``phase`` (B, F, J), radians.
+
+    ``momentum`` 0 is the plain algorithm.
+    """
+    wanted = torch.polar(amplitude, phase)
+    last = wanted
+    for _ in range(iterations):
+        consistent = stft.forward(stft.inverse(wanted))
+        ahead = consistent + momentum * (consistent - last) if momentum else consistent
+        last = consistent
+        wanted = amplitude * ahead / ahead.abs().clamp_min(torch.finfo(amplitude.dtype).tiny)
+    return stft.inverse(wanted)
+
+
+def random_phase(shape: torch.Size, generator: torch.Generator, like: torch.Tensor) -> torch.Tensor:
+    """Uniform phases in radians, drawn on the CPU, so that a seed gives the same ones on every device."""
+    return (2.0 * torch.pi * torch.rand(shape, generator=generator, dtype=torch.float32)).to(like)
