@@ -74,7 +74,8 @@ class Recipe:
     """How a generator is built and trained; shared by training, search, evaluation and benchmarks."""
 
     tcondvar: Literal[0, 1, 2, 3, 4] = 2
-    """Conditions: 0 magnitude, distance, azimuth; 1 the same and depth; 2 magnitude, places, depth; 3 magnitude, depth; 4 magnitude, distance, depth."""
+    """Conditions: 0 magnitude, distance, azimuth; 1 the same and depth; 2 magnitude, places of source and station,
+    depth; 3 magnitude, depth; 4 magnitude, distance, depth."""
     backbone: Literal["spatial", "ergodic"] = "spatial"
     """Level in ln FAS to start from: with source, site and path terms of the place (tcondvar 2), or without."""
     latent: int = 12
@@ -85,13 +86,35 @@ class Recipe:
     """Samples of a frame of the spectrogram."""
     hop: int = 46
     """Samples from frame to frame."""
-    epochs: int = 80
+    epochs: int = 60
     """Passes over the training records."""
     batch: int = 128
     """Records in a step."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     """Peak of AdamW's one-cycle learning rate."""
     weight_decay: float = 0.1
     """Decoupled weight decay."""
     validation_share: float = 0.1
     """Share of the training events that is watched and not learnt from."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Recipe):
+    """Options of ``train_cgm.py``."""
+
+    data: Path | None = None
+    """Waveform file made by prepare_waveforms.py; none: the embedded synthetic default."""
+    test_share: float = 0.2
+    """Share of the events that training never sees, to report on; 0 trains on all."""
+    seed: int = 0
+    """Seed of the splits, the weights, the order of batches and the synthetic data."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 2
+    """Threads of torch on the CPU."""
+    checkpoint_every: float = 10.0
+    """Seconds between savings of the state that --resume goes on from."""
+    output: Path | None = None
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
+    resume: Path | None = None
+    """Run folder of an interrupted run to go on with; its options are kept, others given here are refused."""

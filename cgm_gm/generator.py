@@ -5,7 +5,9 @@ the decoder says. That is a waveform with a consistent phase at once, whose spec
 """
 
 import dataclasses
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,11 @@ from cgm_gm.backbone import Backbone
 from cgm_gm.conditions import Conditions, completed
 from cgm_gm.fas_calibration import FasCalibration
 from cgm_gm.spectrogram import Stft
+from shared import runs
+from shared.command import InputError
+from shared.torch_tools import load_checkpoint, save_checkpoint
 
+CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
 BATCH = 256
 LIMIT = 60.0  # of ln P relative to the backbone
 BEFORE_P = 3.0  # s before P, when there is but noise
@@ -63,6 +69,59 @@ class Generator:
         """Conditions (N, C), onsets of P and S (N, 2) in s after the first sample, and ln FAS of the backbone (N, F)."""
         return tensors(table, self.conditions, self.backbone, self.scaling)
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether it was trained on synthetic data."""
+        return bool(self.card["provenance"]["data"]["synthetic"])
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers, of network and backbone."""
+        network = sum(each.numel() for each in self.network.parameters())
+        return network + self.backbone.coefficients.size + self.backbone.weights.size
+
+    # --- the file ---
+    def save(self, path: Path) -> None:
+        """Write everything, whole or not at all."""
+        content = {
+            "network": {"options": self.network.options, "state": self.network.state_dict()},
+            "conditions": self.conditions.to_dict(),
+            "backbone": self.backbone.to_dict(),
+            "scaling": dataclasses.asdict(self.scaling),
+            "calibration": self.calibration.to_dict(),
+            "card": json.dumps(runs.plain(self.card)),
+        }
+        save_checkpoint(path, KIND, _tensors(content))
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> "Generator":
+        """Read what `save` wrote; no code of the file is run.
+
+        Raises
+        ------
+        InputError
+            The file is missing, damaged, of another version, or not such a model.
+        """
+        content = load_checkpoint(path, KIND, "cpu")
+        try:
+            options = content["network"]["options"]
+            check_sizes(options)
+            network = networks.WaveformVAE(**options)
+            network.load_state_dict(content["network"]["state"])
+            scaling = dict(content["scaling"])
+            return cls(
+                network.to(device).eval(),
+                Conditions.from_dict(content["conditions"]),
+                Backbone.from_dict(_arrays(content["backbone"])),
+                Scaling(**{**scaling, "stft": Stft(**scaling["stft"])}),
+                FasCalibration.from_dict(content["calibration"]),
+                json.loads(content["card"]),
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+            raise InputError(f"{path}: a damaged generator or one of another version ({reason}); train again") from None
+
+    # --- waveforms ---
     @torch.no_grad()
     def generate(
         self, table: pd.DataFrame, n: int, seed: int, first: int = 0, batch: int = BATCH
@@ -115,6 +174,25 @@ class Generator:
         window = stft.window(noise)
         ln_power = ln_power.clamp(-LIMIT, LIMIT) + (2.0 * ln_fas + self.scaling.offset())[:, :, None]
         return stft.inverse(stft.forward(noise) * torch.exp(0.5 * (ln_power - torch.log((window**2).sum()))))
+
+
+def check_sizes(options: dict[str, Any]) -> None:
+    """Refuse by a ValueError a network so large that only a damaged file asks for it."""
+    sizes = [options[name] for name in ("n_conditions", "n_frequencies", "latent", "hidden", "basis", "channels")]
+    if not all(isinstance(size, int) and 1 <= size <= 8192 for size in [*sizes, len(options["times"])]):
+        raise ValueError("sizes out of bounds")
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _tensors(each) for name, each in value.items()}
+    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _arrays(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _arrays(each) for name, each in value.items()}
+    return value.numpy() if isinstance(value, torch.Tensor) else value
 
 
 def tensors(

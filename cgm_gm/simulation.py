@@ -20,6 +20,7 @@ from cgm_gm.travel_times import GIL7
 from cgm_gm.truth import Truth, ray
 from cgm_gm.waveform_file import BEFORE, DURATION, SAMPLING_RATE, Waveforms
 
+VERSION = 1  # of what a seed gives; a kept file of another is not used
 N_EVENTS, N_STATIONS, N_RECORDS = 250, 120, 4000
 BANDS = (1.6, 4.0, 10.0)  # Hz, edges; each band has its own envelope
 CENTRES = (1.0, 2.5, 6.3, 16.0)  # Hz, whose decay the bands have

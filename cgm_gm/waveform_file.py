@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from cgm_gm.hdf5_output import CheckedFile, new_hdf5
 from shared import runs
 from shared.command import InputError
 
@@ -81,7 +82,7 @@ class Waveforms:
 class Writer:
     """Appends records to a new file; see `writing`."""
 
-    def __init__(self, file: h5py.File, n_samples: int):
+    def __init__(self, file: CheckedFile, n_samples: int):
         self.file, self.n_samples = file, n_samples
         options = {"maxshape": (None, n_samples), "chunks": (PART, n_samples), "dtype": "float32"}
         file.create_dataset("waveforms", shape=(0, n_samples), **options)
@@ -119,6 +120,7 @@ class Writer:
         dataset.resize(len(dataset) + count, axis=0)
         if count:
             dataset[-count:] = values
+        self.file.check_disk()
 
 
 @contextlib.contextmanager
@@ -134,7 +136,7 @@ def writing(
 ) -> Iterator[Writer]:
     """A `Writer` to a new file at ``path``, which appears when the block ends well and replaces an older one then."""
     with runs.atomic(path) as temporary:
-        with h5py.File(temporary, "w") as file:
+        with new_hdf5(temporary) as file:
             file.attrs.update(format=FORMAT, version=VERSION, quantity=quantity, unit=UNITS[quantity])
             file.attrs.update(sampling_rate=sampling_rate, before=before, synthetic=int(synthetic))
             file.attrs["provenance"] = json.dumps(runs.plain(provenance))
