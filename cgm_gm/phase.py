@@ -26,10 +26,18 @@ def griffin_lim(
     last = wanted
     for _ in range(iterations):
         consistent = stft.forward(stft.inverse(wanted))
-        ahead = consistent + momentum * (consistent - last) if momentum else consistent
+        ahead = torch.lerp(last, consistent, 1.0 + momentum) if momentum else consistent
         last = consistent
-        wanted = amplitude * ahead / ahead.abs().clamp_min(torch.finfo(amplitude.dtype).tiny)
+        wanted = _scaled_to(amplitude, ahead)
     return stft.inverse(wanted)
+
+
+def _scaled_to(amplitude: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
+    # |.| and a division of complex numbers guard against overflow and take several times as long
+    parts = torch.view_as_real(spectrogram)
+    tiny = torch.finfo(amplitude.dtype).tiny
+    factor = amplitude * torch.rsqrt(parts[..., 0] ** 2 + parts[..., 1] ** 2 + tiny)
+    return torch.view_as_complex(parts * factor[..., None])
 
 
 def random_phase(shape: torch.Size, generator: torch.Generator, like: torch.Tensor) -> torch.Tensor:

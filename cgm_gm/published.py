@@ -1,17 +1,17 @@
-"""The published model, written by us from its description, beside our own (`model`): a recurrent variational autoencoder.
+"""The published model, written by us from its description, beside our own (`model`): a recurrent autoencoder.
 
-Ren et al. (2026), Nature Communications, arXiv 2407.15089. log10 amplitudes of the spectrogram, scaled to [0, 1], are coded
-frame by frame; the prior of a frame's code knows the codes of the frames before it, and the condition; phases are found by
-Griffin and Lim's algorithm. It departs from the published code where that would not be honest:
+Ren et al. (2026), Nature Communications, arXiv 2407.15089. log10 amplitudes of the spectrogram, scaled to [0, 1], are
+coded frame by frame; the prior of a frame's code knows the condition and the codes of the frames before; Griffin and
+Lim's algorithm finds the phases. It departs from the published code where that would not be honest:
 
 - one Hann window in both directions (published: a rectangular one, inverted as if it were Hann's);
-- the code's deviation is exp(ln variance / 2) wherever it is drawn (published: 0.5 exp(ln variance), but not in the divergence);
-- the prior is fed with the posterior's codes, so that the loss is an evidence bound, and all frames are worked on in one call;
-  with ``free_running`` it rolls on codes of its own, as published;
-- scalers are those of training events, splits go by event, azimuths are sines and cosines, places are in a local frame.
+- the code's deviation is exp(ln variance / 2) everywhere (published: 0.5 exp(ln variance), but not in the divergence);
+- the prior is fed with the posterior's codes, so that the loss is an evidence bound, all frames in one call; with
+  ``free_running`` it rolls on codes of its own, as published;
+- scalers are those of training events, splits go by event, azimuths are sines and cosines, places in a local frame.
 
-What is not told: sums over a record are divided by its frames; waveforms are in units of the largest of the training rows;
-scaled amplitudes are held within `HELD` before they become waveforms; the gradient is clipped.
+What is not told: sums over a record are divided by its frames; waveforms are in units of the largest of the training
+rows; scaled amplitudes are held within `HELD` before they become waveforms; the gradient is clipped.
 
 Axes: B batch, F frequencies, J frames, C conditions, E embedded condition, L code, H hidden, T samples.
 """
@@ -54,7 +54,7 @@ class PublishedRecipe:
     """How the published model is built and trained; defaults are the best sizes that were reported."""
 
     tcondvar: Literal[0, 1, 2, 3, 4] = 2
-    """Conditions: 0 magnitude, distance, azimuth; 1 also depth; 2 magnitude, places, depth; 3 magnitude, depth; 4 also distance."""
+    """As `config.Recipe.tcondvar`: 2 is the model proper, 4 the distance-only baseline."""
     latent: int = 32
     """Dimensions of a frame's code."""
     recurrent: int = 32
@@ -68,7 +68,7 @@ class PublishedRecipe:
     n_fft: int = 160
     """Samples of a frame of the spectrogram."""
     hop: int = 46
-    """Samples from frame to frame."""
+    """Samples from frame to frame of it."""
     epochs: int = 5000
     """Passes over the training records."""
     batch: int = 128
@@ -124,7 +124,7 @@ class RecurrentVAE(nn.Module):
     def roll_prior(
         self, drawn: torch.Tensor, embedded: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The prior on codes of its own from standard normal ``drawn`` (B, J, L): codes, means, ln variances (B, J, L)."""
+        """Codes, means, ln variances (B, J, L) of the prior on its own codes, from normal ``drawn`` (B, J, L)."""
         weights = self.prior.weight_ih_l0, self.prior.weight_hh_l0, self.prior.bias_ih_l0, self.prior.bias_hh_l0
         code = torch.zeros_like(drawn[:, 0])
         state = drawn.new_zeros(len(drawn), self.prior.hidden_size)
@@ -179,9 +179,9 @@ class AmplitudeScaling:
             low, high = min(low, found.min().item()), max(high, found.max().item())
         return dataclasses.replace(self, low=low, high=high)
 
-    def spectra(self, spectrogram: torch.Tensor) -> torch.Tensor:
-        """Scaled log amplitudes (B, J, F) of a complex spectrogram (B, F, J)."""
-        found = (torch.log10(spectrogram.abs() + FLOOR) - self.low) / (self.high - self.low)
+    def spectra(self, amplitude: torch.Tensor) -> torch.Tensor:
+        """Scaled log amplitudes (B, J, F) of the amplitudes (B, F, J) of a spectrogram."""
+        found = (torch.log10(amplitude + FLOOR) - self.low) / (self.high - self.low)
         return found.transpose(1, 2).contiguous()
 
     def amplitude(self, spectra: torch.Tensor) -> torch.Tensor:
@@ -220,7 +220,7 @@ class PublishedGenerator:
             yield place, waveforms.cpu().numpy().reshape(place.stop - place.start, n, -1)
 
     def waveforms(self, drawn: torch.Tensor, phase: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        """Waveforms (B, T) from standard normal ``drawn`` (B, J, L), ``phase`` (B, F, J) and scaled conditions (B, C)."""
+        """Waveforms (B, T) of normal ``drawn`` (B, J, L), ``phase`` (B, F, J) and scaled conditions (B, C)."""
         embedded = self.network.embedding(conditions)
         codes, _, _ = self.network.roll_prior(drawn, embedded)
         amplitude = self.scaling.amplitude(self.network.decode(codes, embedded))
@@ -305,18 +305,18 @@ class PublishedTraining:
         """Misfit of spectra, divergence and misfit of waveforms (3,), of a frame, before their weights."""
         waveforms = self.waveforms[rows].to(self.device)
         spectrogram = self.scaling.stft.forward(waveforms)
-        spectra = self.scaling.spectra(spectrogram)
+        amplitude = spectrogram.abs()
+        spectra = self.scaling.spectra(amplitude)
         embedded = self.network.embedding(self.of[rows].to(self.device))
         mean, log_variance = self.network.encode(spectra, embedded)
         drawn = torch.randn(mean.shape, generator=generator).to(self.device)
         code = mean + torch.exp(0.5 * log_variance) * drawn
         if self.recipe.free_running:
-            own = torch.randn(mean.shape, generator=generator).to(self.device)
-            _, *prior = self.network.roll_prior(own, embedded)
+            _, *prior = self.network.roll_prior(torch.randn(mean.shape, generator=generator).to(self.device), embedded)
         else:
             prior = self.network.prior_of(code, embedded)
         found = self.network.decode(code, embedded)
-        true_phase = spectrogram / spectrogram.abs().clamp_min(torch.finfo(waveforms.dtype).tiny)
+        true_phase = spectrogram / amplitude.clamp_min(torch.finfo(waveforms.dtype).tiny)
         rebuilt = self.scaling.stft.inverse(self.scaling.amplitude(found) * true_phase)
         misfit = ((found - spectra) ** 2).sum(dim=2).mean()
         apart = divergence(mean, log_variance, *prior).mean()
