@@ -118,3 +118,47 @@ class TrainConfig(Recipe):
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
     """Run folder of an interrupted run to go on with; its options are kept, others given here are refused."""
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Options of ``generate_points.py``."""
+
+    output: Path
+    """HDF5 file to write; until it is whole it waits in the folder OUTPUT.parts beside it, and the same command goes on
+    with it. Maps go beside it as .png."""
+    run: str = "latest"
+    """Run folder of a trained generator, or latest."""
+    mag: float | None = None
+    """Magnitude of the earthquake; as the other three a column of --points may have it instead."""
+    source_lat: float | None = None
+    """Latitude of the hypocentre in degrees."""
+    source_lon: float | None = None
+    """Longitude of the hypocentre in degrees."""
+    depth: float | None = None
+    """Depth of the hypocentre in km."""
+    grid: tuple[int, int] = (100, 100)
+    """Points from south to north and from west to east."""
+    region: tuple[float, float, float, float] | None = None
+    """South, north, west, east of the grid in degrees; default: the box about the training stations."""
+    points: Path | None = None
+    """CSV of points instead of a grid: station_lat, station_lon, and by choice mag, source_lat, source_lon, depth,
+    station_id, event_id."""
+    realizations: int = 1
+    """Waveforms for every point."""
+    seed: int = 0
+    """Seed of what is random; the same seed gives the same record, whatever the batch."""
+    batch: int = 256
+    """Waveforms written before the progress is saved."""
+    mseed: Path | None = None
+    """New folder for the waveforms as miniSEED too, a file for every point; needs ObsPy."""
+    maps: bool = True
+    """Draw maps of the Fourier amplitudes, if all points are of one earthquake."""
+    coastline: Path | None = None
+    """CSV of lines to draw, columns lat and lon, an empty row after each; default: a rough Bay Area, none elsewhere."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 2
+    """Threads of torch on the CPU."""
+    restart: bool = False
+    """Drop what an interrupted run with other options has left in OUTPUT.parts."""
