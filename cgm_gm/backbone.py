@@ -2,16 +2,17 @@
 
     ln FAS(f) = b(f) · [1, M, M², ln R, R, depth]  +  source, site and path terms of the place  +  event term + rest
 
-Terms of the place vary smoothly over the map: sums of Gaussian bumps with random weights, which is a Gaussian process of
-reduced rank. A path term is the integral of such a field along the straight ray, an attenuation that differs from place
-to place. A narrow bump at every training station takes what is the station's own. All variances are those of the largest
-marginal likelihood (MacKay 1992, fixed-point updates); a small one removes its term. After Lavrentiadis et al. (2021,
-doi 10.1007/s10518-021-01173-1), whose non-ergodic models have these parts.
+Terms of the place vary smoothly over the map: sums of Gaussian bumps with random weights, which is a Gaussian process
+of reduced rank. A path term is the integral of such a field along the straight ray, an attenuation that differs from
+place to place. A narrow bump at every training station takes what is the station's own. All variances are those of the
+largest marginal likelihood (MacKay 1992, fixed-point updates); a small one removes its term. After Lavrentiadis et al.
+(2021, doi 10.1007/s10518-021-01173-1), whose non-ergodic models have these parts.
 
 Axes: N records, F frequencies, K fixed terms, W weights of bumps.
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ class _Solver:
         self.design = np.concatenate([fixed, *blocks], axis=1)
         self.gram = self.design.T @ self.design
         ends = np.cumsum([self.n_fixed, *self.sizes])
-        self.slices = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self.slices = [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def solve(self, y: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights and their posterior covariance, for variances of the blocks and of the rest."""
@@ -198,7 +199,8 @@ class _Solver:
 
     def variances(self, y: np.ndarray) -> np.ndarray:
         """Of the blocks and of the rest, of the largest marginal likelihood."""
-        start = float(np.var(y - self.design[:, : self.n_fixed] @ np.linalg.lstsq(self.design[:, : self.n_fixed], y)[0]))
+        fixed = self.design[:, : self.n_fixed]
+        start = float(np.var(y - fixed @ np.linalg.lstsq(fixed, y)[0]))
         found = np.array([start / 4.0] * len(self.sizes) + [start / 2.0])
         for _ in range(ROUNDS):
             weights, covariance = self.solve(y, found)

@@ -1,7 +1,7 @@
 """What a waveform is generated for: the published sets of conditions, scaled by training events.
 
-Set 0 is magnitude, distance and azimuth; 1 the same with depth; 2 magnitude, coordinates of source and station, depth (the
-model proper); 3 magnitude and depth; 4 magnitude, distance and depth (the distance-only baseline).
+Set 0 is magnitude, distance and azimuth; 1 the same with depth; 2 magnitude, coordinates of source and station, depth
+(the model proper); 3 magnitude and depth; 4 magnitude, distance and depth (the distance-only baseline).
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ NEAREST = 1.0  # km; hypocentral distances below count as this
 
 
 def completed(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with ``rhyp`` (km), ``azimuth`` (degrees), and P and S travel times ``tp``, ``ts`` (s), from its places.
+    """``table`` with ``rhyp`` (km), ``azimuth`` (degrees), and P and S travel times ``tp``, ``ts`` (s), by its places.
 
     Raises
     ------
@@ -44,13 +44,17 @@ def completed(table: pd.DataFrame) -> pd.DataFrame:
         wrong = ~np.isfinite(values) | (np.abs(values) > limit)
         if wrong.any():
             row = int(wrong.argmax())
-            raise InputError(f"column {name}, row {row}: {table[name].iloc[row]}, not a number within ±{limit:g}; mend it")
+            value = table[name].iloc[row]
+            raise InputError(f"column {name}, row {row}: {value}, not a number within ±{limit:g}; mend it")
     places = [table[name].to_numpy(float) for name in ("source_lat", "source_lon", "station_lat", "station_lon")]
     depth = table["depth"].to_numpy(float)
     distance = epicentral_distance(*places)
     tp, ts = GIL7.arrivals(distance, depth)
     return table.assign(
-        rhyp=hypocentral_distance(places[0], places[1], depth, places[2], places[3]), azimuth=azimuth(*places), tp=tp, ts=ts
+        rhyp=hypocentral_distance(places[0], places[1], depth, places[2], places[3]),
+        azimuth=azimuth(*places),
+        tp=tp,
+        ts=ts,
     )
 
 

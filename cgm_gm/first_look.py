@@ -66,7 +66,8 @@ def waveforms(unseen: Waveforms, generated: np.ndarray, table: pd.DataFrame) -> 
         most = 1.05 * max(np.abs(unseen.waveforms[row]).max(), np.abs(generated[row]).max())
         expected = unseen.before, unseen.before + table["ts"][row] - table["tp"][row]
         about = f"M {table['mag'][row]:.1f}, {table['rhyp'][row]:.0f} km"
-        for axis, values, name in zip(line, (unseen.waveforms[row], generated[row]), ("observed", "generated"), strict=True):
+        both = unseen.waveforms[row], generated[row]
+        for axis, values, name in zip(line, both, ("observed", "generated"), strict=True):
             axis.plot(time, values, linewidth=0.5, color=COLOURS[0])
             for onset, colour in zip(expected, COLOURS[1:3], strict=True):
                 axis.axvline(onset, color=colour, linewidth=0.8)

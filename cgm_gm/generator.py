@@ -1,11 +1,12 @@
 """A trained generator: places and magnitudes in, waveforms out.
 
-Waveforms are white noise shaped in time and frequency: its short-time Fourier transform times the root of the power that
-the decoder says. That is a waveform with a consistent phase at once, whose speckle is that of scattered waves.
+Waveforms are white noise shaped in time and frequency: its short-time Fourier transform times the root of the power
+that the decoder says. That is a waveform with a consistent phase at once, whose speckle is that of scattered waves.
 """
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Scaling:
     def offset(self) -> float:
         """ln of the power that a waveform of FAS 1 has, summed over frames."""
         window = torch.hann_window(self.stft.n_fft, dtype=torch.float64)
-        return float(np.log((window**2).sum() / self.stft.hop * self.sampling_rate**2))
+        return math.log(float((window**2).sum()) / self.stft.hop * self.sampling_rate**2)
 
     def power(self, waveforms: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
         """Scaled power (B, F, J) of waveforms (B, T) whose backbone says ``ln_fas`` (B, F)."""
@@ -66,7 +67,7 @@ class Generator:
     card: dict[str, Any]
 
     def inputs(self, table: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Conditions (N, C), onsets of P and S (N, 2) in s after the first sample, and ln FAS of the backbone (N, F)."""
+        """Conditions (N, C), P and S onsets (N, 2) in s after the first sample, ln FAS of the backbone (N, F)."""
         return tensors(table, self.conditions, self.backbone, self.scaling)
 
     @property
@@ -145,9 +146,8 @@ class Generator:
 
     def _drawn(self, numbers: range, n: int, seed: int) -> tuple[torch.Tensor, ...]:
         sizes = self.network.latent, self.calibration.n_draws, self.scaling.stft.n_samples
-        drawn = [
-            np.random.default_rng([seed, number]).standard_normal((n, sum(sizes)), dtype=np.float32) for number in numbers
-        ]
+        generators = (np.random.default_rng([seed, number]) for number in numbers)
+        drawn = [each.standard_normal((n, sum(sizes)), dtype=np.float32) for each in generators]
         return torch.from_numpy(np.concatenate(drawn)).split(sizes, dim=1)
 
     def shaped(self, codes, noise, conditions, onsets, ln_fas) -> torch.Tensor:

@@ -55,5 +55,6 @@ def _restored(run: runs.Run, training: Training) -> dict[str, Any]:
             training.load_state_dict(state)
         except UNREADABLE as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{run.path / STATE}: not the state of this training ({reason}); start a new run") from None
+            file = run.path / STATE
+            raise InputError(f"{file}: not the state of this training ({reason}); start a new run") from None
     return {"epoch": training.epoch}

@@ -31,7 +31,8 @@ class Stft:
 
     def window(self, like: torch.Tensor) -> torch.Tensor:
         """The Hann window, on the device and of the precision of ``like``."""
-        return torch.hann_window(self.n_fft, device=like.device, dtype=like.real.dtype if like.is_complex() else like.dtype)
+        kind = like.real.dtype if like.is_complex() else like.dtype
+        return torch.hann_window(self.n_fft, device=like.device, dtype=kind)
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Complex spectrogram (B, F, J) of waveforms (B, T)."""

@@ -1,7 +1,7 @@
-"""Training: backbone in closed form, then the network by its evidence bound, then the calibration of Fourier amplitudes.
+"""Training: backbone in closed form, the network by its evidence bound, the calibration of Fourier amplitudes.
 
-Everything random in an epoch is drawn from (seed, epoch), so that a training resumed after any epoch goes on as if never
-stopped. Axes as in `model`.
+Everything random in an epoch is drawn from (seed, epoch), so that a training resumed after any epoch goes on as if
+never stopped. Axes as in `model`.
 """
 
 from typing import Any

@@ -12,7 +12,8 @@ from scipy.interpolate import RegularGridInterpolator
 
 DEEPEST, FARTHEST = 100.0, 1000.0  # km; beyond, times go on along a straight line
 DEPTHS = np.concatenate([np.arange(0.0, 30.0, 0.5), np.arange(30.0, DEEPEST + 1.0, 2.0)])
-DISTANCES = np.concatenate([np.arange(0.0, 50.0, 0.5), np.arange(50.0, 200.0, 2.0), np.arange(200.0, FARTHEST + 1, 20.0)])
+_NEAR, _FAR = np.arange(0.0, 50.0, 0.5), np.arange(200.0, FARTHEST + 1.0, 20.0)
+DISTANCES = np.concatenate([_NEAR, np.arange(50.0, 200.0, 2.0), _FAR])
 RAYS = 400
 
 
@@ -62,7 +63,7 @@ def first_arrival(top: np.ndarray, speed: np.ndarray, depth: float, distance: np
         faster = speed[: max(own, refractor - 1) + 1].max(initial=0.0)
         if faster >= speed[refractor]:
             continue  # a head wave needs the fastest speed below it
-        over = bottom[:refractor] - top[:refractor]  # each layer above the refractor once up, below the source once down
+        over = bottom[:refractor] - top[:refractor]  # each layer once on the way up, below the source once down too
         down = np.clip(bottom[:refractor] - np.maximum(top[:refractor], depth), 0.0, None)
         passed = over + down
         cosine = np.sqrt(1.0 - (speed[:refractor] * slowness) ** 2)

@@ -101,9 +101,11 @@ class Writer:
             raise ValueError(f"{waveforms.shape}: not {len(table)} finite waveforms of {self.n_samples} samples")
         self._extend("waveforms", waveforms)
         for name in TEXTS:
-            self._extend(f"records/{name}", table[name].astype(str).to_numpy(object) if name in table else [""] * len(table))
+            texts = table[name].astype(str).to_numpy(object) if name in table else [""] * len(table)
+            self._extend(f"records/{name}", texts)
         for name in NUMBERS:
-            self._extend(f"records/{name}", table[name].to_numpy(float) if name in table else np.full(len(table), np.nan))
+            numbers = table[name].to_numpy(float) if name in table else np.full(len(table), np.nan)
+            self._extend(f"records/{name}", numbers)
 
     def reject(self, rejected: Sequence[tuple[str, str]]) -> None:
         """Add names and reasons of what was left out."""
@@ -135,12 +137,11 @@ def writing(
     synthetic: bool = False,
 ) -> Iterator[Writer]:
     """A `Writer` to a new file at ``path``, which appears when the block ends well and replaces an older one then."""
-    with runs.atomic(path) as temporary:
-        with new_hdf5(temporary) as file:
-            file.attrs.update(format=FORMAT, version=VERSION, quantity=quantity, unit=UNITS[quantity])
-            file.attrs.update(sampling_rate=sampling_rate, before=before, synthetic=int(synthetic))
-            file.attrs["provenance"] = json.dumps(runs.plain(provenance))
-            yield Writer(file, n_samples)
+    with runs.atomic(path) as temporary, new_hdf5(temporary) as file:
+        file.attrs.update(format=FORMAT, version=VERSION, quantity=quantity, unit=UNITS[quantity])
+        file.attrs.update(sampling_rate=sampling_rate, before=before, synthetic=int(synthetic))
+        file.attrs["provenance"] = json.dumps(runs.plain(provenance))
+        yield Writer(file, n_samples)
 
 
 def read(path: Path) -> Waveforms:
