@@ -9,70 +9,49 @@ from typing import Any
 import numpy as np
 import torch
 
-from cgm_gm import backbone, fas, model
-from cgm_gm.conditions import Conditions, completed
+from cgm_gm import fas, model
 from cgm_gm.config import Recipe
 from cgm_gm.fas_calibration import FasCalibration
-from cgm_gm.generator import Generator, Scaling, tensors
-from cgm_gm.spectrogram import Stft
+from cgm_gm.generator import Generator
+from cgm_gm.prepared import AT_ONCE, Prepared, key
 from cgm_gm.waveform_file import Waveforms
 from shared.command import InputError
-from shared.records import split_events
 
 CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0)  # Hz
-QUIET = 1e-10  # scaled power added to all: digital silence has no logarithm
 CLIP = 20.0  # of the gradient's norm
-AT_ONCE = 256
 
 
 class Training:
     """A training between two epochs. ``data`` are records of training events only; some of them validate.
 
+    ``prepared`` is what another training on the same records has prepared, if its recipe agrees in what matters.
+
     Raises
     ------
     InputError
-        There are too few events.
+        There is but one event.
+    ValueError
+        ``prepared`` is of another recipe or seed.
     """
 
-    def __init__(self, data: Waveforms, recipe: Recipe, seed: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        data: Waveforms,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device | str = "cpu",
+        prepared: Prepared | None = None,
+    ):
         self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
-        self.table, self.waveforms, self.rate = completed(data.table), data.waveforms, data.sampling_rate
-        self.rows, self.held = split_events(self.table, recipe.validation_share, seed)
-        if self.table["event_id"].iloc[self.rows].nunique() < 3:
-            raise InputError(f"{self.table['event_id'].nunique()} events to train on; at least 5 are needed; give more")
-        stft = Stft(recipe.n_fft, recipe.hop, data.waveforms.shape[1])
-        self.scaling = Scaling(stft, data.sampling_rate, data.before)
-        self._fit_backbone()
-        self._tensors()
+        ready = prepared or Prepared(data, recipe, seed)
+        if ready.key != key(recipe, seed):
+            raise ValueError(f"prepared for {ready.key}, not {key(recipe, seed)}")
+        self.table, self.rate, self.rows, self.held = ready.table, ready.rate, ready.rows, ready.held
+        self.scaling, self.backbone, self.conditions = ready.scaling, ready.backbone, ready.conditions
+        self.ln_fas, self.medians = ready.ln_fas, ready.medians
+        self.of, self.power, self.bands = ready.of, ready.power, ready.bands
         self.epoch = 0
         self._build()
-
-    # --- set-up ---
-    def _fit_backbone(self) -> None:
-        frequencies = self.scaling.frequencies()
-        within = tuple(np.minimum(frequencies, 0.499 * self.rate).tolist())
-        self.ln_fas = np.log(fas.smoothed_fas(self.waveforms, 1.0 / self.rate, within))
-        part = self.table.iloc[self.rows].reset_index(drop=True)
-        frame = Conditions.fit(self.recipe.tcondvar, part).frame
-        options = {"spatial": self.recipe.backbone == "spatial", "seed": self.seed}
-        self.backbone, held_out = backbone.fit(
-            part, self.ln_fas[self.rows], frequencies, self.recipe.tcondvar, frame, **options
-        )
-        self.conditions = Conditions.fit(network_conditions(self.recipe.tcondvar), part)
-        self.medians = self.backbone.predict(self.table)  # of validation rows as for any new event
-        self.medians[self.rows] = held_out
-
-    def _tensors(self) -> None:
-        conditions, onsets, _ = tensors(self.table, self.conditions, self.backbone, self.scaling)
-        self.of = (conditions, onsets, torch.as_tensor(self.medians.astype(np.float32)))
-        parts, waveforms = [], torch.as_tensor(self.waveforms)
-        for first in range(0, len(waveforms), AT_ONCE):
-            place = slice(first, first + AT_ONCE)
-            parts.append(self.scaling.power(waveforms[place], self.of[2][place]) + QUIET)
-        self.power = torch.cat(parts)
-        self.bands = model.banded(self.power)
-        centre, deviation = self.bands[self.rows].mean(), self.bands[self.rows].std()
-        self.bands = (self.bands - centre) / deviation
 
     def _build(self) -> None:
         recipe, stft = self.recipe, self.scaling.stft
@@ -199,8 +178,3 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-
-
-def network_conditions(kind: int) -> int:
-    """The set of conditions of the network: places are the backbone's, or a few earthquakes' codes would be learnt."""
-    return 4 if kind == 2 else kind
