@@ -11,6 +11,10 @@ import pandas as pd
 from cgm_gm import simulation, waveform_file
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
+from shared.command import InputError
+from shared.records import split_events
+
+FEW = 10  # events; of fewer, all are learnt from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,20 @@ def ranges(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """Least and greatest of what training records have."""
     names = ("mag", "depth", "rhyp", "source_lat", "source_lon", "station_lat", "station_lon")
     return {name: (float(np.min(table[name])), float(np.max(table[name]))) for name in names}
+
+
+def training_and_validation(table: pd.DataFrame, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the rows to learn from and of those, of ``share`` of the events, to watch; of few events none.
+
+    Raises
+    ------
+    InputError
+        There is but one event.
+    """
+    n_events = table["event_id"].nunique()
+    if n_events < 2:
+        raise InputError("1 event to train on, 2 are needed; give more, or --test-share 0")
+    return split_events(table, share if n_events >= FEW else 0.0, seed)
 
 
 def _digest(path: Path) -> str:

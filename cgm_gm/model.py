@@ -7,8 +7,8 @@
 X is the short-time Fourier transform. A record of scattered waves is noise whose power changes slowly: |X|² then is
 exponential about it, and its negative log likelihood is the Itakura-Saito divergence (Fevotte et al. 2009). The decoder
 adds to a level in ln FAS that a ground-motion model of the training events gives (`backbone`); what it says of a frame
-goes by the frame's place relative to P and to the expected S, which it may shift. But for that shift it is linear in the
-code, so that codes are nearly normal, and drawn ones decode to what records look like.
+goes by the frame's place relative to P and to the expected S, which it may shift. But for that shift it is linear in
+the code, so that codes are nearly normal, and drawn ones decode to what records look like.
 
 Axes: B batch, F frequencies, J frames, C conditions, L code, K basis spectra.
 """

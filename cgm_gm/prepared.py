@@ -11,11 +11,10 @@ import torch
 from cgm_gm import backbone, fas, model
 from cgm_gm.conditions import Conditions, completed
 from cgm_gm.config import Recipe
+from cgm_gm.data import training_and_validation
 from cgm_gm.generator import Scaling, tensors
 from cgm_gm.spectrogram import Stft
 from cgm_gm.waveform_file import Waveforms
-from shared.command import InputError
-from shared.records import split_events
 
 QUIET = 1e-10  # scaled power added to all: digital silence has no logarithm
 AT_ONCE = 256
@@ -34,9 +33,7 @@ class Prepared:
     def __init__(self, data: Waveforms, recipe: Recipe, seed: int):
         self.key = key(recipe, seed)
         self.table, self.waveforms, self.rate = completed(data.table), data.waveforms, data.sampling_rate
-        self.rows, self.held = split_events(self.table, recipe.validation_share, seed)
-        if self.table["event_id"].iloc[self.rows].nunique() < 3:
-            raise InputError(f"{self.table['event_id'].nunique()} events to train on; at least 5 are needed; give more")
+        self.rows, self.held = training_and_validation(self.table, recipe.validation_share, seed)
         stft = Stft(recipe.n_fft, recipe.hop, data.waveforms.shape[1])
         self.scaling = Scaling(stft, data.sampling_rate, data.before)
         self._fit_backbone(recipe, seed)

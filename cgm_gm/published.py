@@ -26,11 +26,11 @@ import torch
 from torch import nn
 
 from cgm_gm.conditions import Conditions, completed
+from cgm_gm.data import training_and_validation
 from cgm_gm.phase import griffin_lim
 from cgm_gm.spectrogram import FLOOR, Stft
 from cgm_gm.waveform_file import Waveforms
 from shared.command import InputError
-from shared.records import split_events
 
 SEARCH_SPACE: dict[str, tuple[float, ...]] = {  # TPE, 30 evaluations
     "learning_rate": (8e-4, 7e-4, 6e-4),
@@ -248,9 +248,7 @@ class PublishedTraining:
     def __init__(self, data: Waveforms, recipe: PublishedRecipe, seed: int, device: torch.device | str = "cpu"):
         self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
         table = completed(data.table)
-        self.rows, self.held = split_events(table, recipe.validation_share, seed)
-        if table["event_id"].iloc[self.rows].nunique() < 3:
-            raise InputError(f"{table['event_id'].nunique()} events to train on; at least 5 are needed; give more")
+        self.rows, self.held = training_and_validation(table, recipe.validation_share, seed)
         self.conditions = Conditions.fit(recipe.tcondvar, table.iloc[self.rows].reset_index(drop=True))
         self.of = torch.as_tensor(self.conditions(table))
         self.waveforms = torch.as_tensor(data.waveforms)

@@ -1,5 +1,7 @@
 """Training: it learns, it goes on where it was, and what comes of it is calibrated."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -56,5 +58,15 @@ def test_generated_amplitudes_are_calibrated_on_the_training_events(training, ge
 def test_too_few_events_are_refused(simulated, recipe):
     table = simulated.waveforms.table
     one = np.flatnonzero((table["event_id"] == table["event_id"].iloc[0]).to_numpy())
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="1 event to train on, 2 are needed"):
         Training(simulated.waveforms.rows(one), recipe, seed=0)
+
+
+def test_of_few_events_all_are_learnt_from(simulated, recipe):
+    event = simulated.waveforms.table["event_id"]
+    few = np.flatnonzero(event.isin(event.unique()[:3]).to_numpy())
+    done = Training(simulated.waveforms.rows(few), dataclasses.replace(recipe, epochs=1), seed=0)
+    assert len(done.rows) == len(few) and not len(done.held)
+    assert "validation_loss" not in done.run_epoch()
+    found = done.generator({})
+    assert np.isfinite(np.concatenate([each for _, each in found.generate(done.table, 1, 0)])).all()
