@@ -204,6 +204,7 @@ def _room(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
     options.set_layout(h5py.h5d.CONTIGUOUS)
     options.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     options.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    options.set_obj_track_times(False)  # the same file whenever it is made
     space = h5py.h5s.create_simple(shape)
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.IEEE_F32LE, space, options))
 

@@ -13,6 +13,7 @@ from cgm_gm.ergodic import Ergodic
 from cgm_gm.fas import FREQUENCIES, smoothed_fas
 from cgm_gm.generator import Generator
 from cgm_gm.geometry import Frame
+from cgm_gm.maps import TRUTH
 from cgm_gm.truth import Truth
 from shared.command import InputError
 from shared.records import split_events
@@ -36,7 +37,7 @@ def medians(generator: Generator, table: pd.DataFrame) -> dict[str, np.ndarray]:
     truth = truth_of(generator.card)
     if truth is not None:
         columns = [table[name] for name in ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon")]
-        found["truth"] = truth.ln_fas(*(each.to_numpy() for each in columns))
+        found[TRUTH] = truth.ln_fas(*(each.to_numpy() for each in columns))
     return found
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cgm_gm.network import BAY, COAST
 from cgm_gm.points import Region
 from shared.command import InputError
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 
-MEDIAN, SPREAD = "generated: median", "generated: spread"
+MEDIAN, SPREAD, TRUTH = "generated: median", "generated: spread", "truth"
 POINTS = 4096  # read at a time
 QUANTILES = (0.005, 0.995)  # of the colour scale
 BAY_AREA: Region = (36.5, 38.8, -123.3, -121.2)
@@ -80,7 +81,8 @@ def fas_maps(
     """One map for each of ``rows`` (name to (N, K), ln FAS, or its deviation for `SPREAD`) and frequency (Hz).
 
     The N points of ``table`` are a grid of ``shape`` or scattered; ``stations`` are latitudes and longitudes. Medians
-    at a frequency share one colour scale, so that models can be compared; spreads share one of their own.
+    at a frequency share one colour scale, so that models can be compared; spreads share one of their own. Beside a row
+    named `TRUTH`, r is each map's correlation with it.
     """
     figure, axes = new_figure(len(rows), len(frequencies), size=(3.1, 2.75), sharex=True, sharey=True)
     levels = np.concatenate([values for name, values in rows.items() if name != SPREAD])
@@ -90,17 +92,21 @@ def fas_maps(
             if name == SPREAD:
                 low, high = np.quantile(values, QUANTILES)
                 drawn = _draw(ax, table, values[:, column], shape, (low, high), "cividis")
-                label = "standard deviation (ln units)"
+                label = "deviation (ln units)"
             else:
                 low, high = np.quantile(levels[:, column], QUANTILES)
                 drawn = _draw(ax, table, values[:, column], shape, (low, high), "viridis")
                 label = f"ln FAS (FAS in {unit})"
             if name == SPREAD and column == len(frequencies) - 1:
-                figure.colorbar(drawn, ax=list(axes[row]), label=label, pad=0.01)
+                figure.colorbar(drawn, cax=ax.inset_axes((1.04, 0.0, 0.05, 1.0)), label=label)
             elif name != SPREAD and row == 0:
                 figure.colorbar(drawn, ax=list(axes[[k for k, each in enumerate(rows) if each != SPREAD], column]),
                                 label=label, location="bottom", shrink=0.9, aspect=25, pad=0.01)  # fmt: skip
             _places(ax, table, stations, outline)
+            if TRUTH in rows and name not in (TRUTH, SPREAD):
+                found = np.corrcoef(values[:, column], rows[TRUTH][:, column])[0, 1]
+                box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
+                ax.text(0.02, 0.03, f"r = {found:.2f}", transform=ax.transAxes, fontsize=7, bbox=box)
             if row == 0:
                 ax.set_title(f"{frequency:g} Hz")
         axes[row, 0].set_ylabel(f"{name}\nlatitude (degrees)")
@@ -125,9 +131,11 @@ def _places(ax: Axes, table: pd.DataFrame, stations, outline: Sequence[np.ndarra
     ax.plot(stations[1], stations[0], "^", color="white", markeredgecolor="black", markeredgewidth=0.4, markersize=2.5)
     for line in outline:
         ax.plot(line[:, 1], line[:, 0], color="black", linewidth=0.9)
-    ax.plot(source_lon, source_lat, "*", color=COLOURS[1], markeredgecolor="black", markeredgewidth=0.6, markersize=11)
+    ax.plot(source_lon, source_lat, "*", color=COLOURS[1], markeredgecolor="black", markeredgewidth=0.6, markersize=9)
     margin = 0.02 * max(lat.max() - lat.min(), lon.max() - lon.min(), 0.05)
     ax.set_xlim(min(lon.min(), source_lon) - margin, max(lon.max(), source_lon) + margin)
     ax.set_ylim(min(lat.min(), source_lat) - margin, max(lat.max(), source_lat) + margin)
     ax.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
     ax.grid(visible=False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4))

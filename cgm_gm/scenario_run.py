@@ -84,5 +84,5 @@ def figure(config: GenerateConfig, generator: Generator, table: pd.DataFrame) ->
         outline=maps.known_outline(region) if config.coastline is None else maps.read_outline(config.coastline),
         unit=generation.FAS_UNITS[quantity],
         synthetic=synthetic(card),
-        title=f"M {mag:g}, depth {depth:g} km; {config.realizations} realization(s); seed {config.seed}",
+        title=f"M {mag:g}, depth {depth:g} km; {config.realizations} realizations; seed {config.seed}",
     )
