@@ -18,6 +18,7 @@ from cgm_gm.waveform_file import Waveforms
 from shared.command import InputError
 
 CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0)  # Hz
+LEAST_BATCH, LEAST_STEPS = 16, 16  # records of a step; steps of an epoch
 CLIP = 20.0  # of the gradient's norm
 
 
@@ -59,8 +60,8 @@ class Training:
         sizes = {"latent": recipe.latent, "hidden": recipe.hidden}
         times = stft.frame_times(self.rate).tolist()
         self.network = model.WaveformVAE(len(self.conditions.names), stft.n_frequencies, times, **sizes).to(self.device)
-        self.batch = min(recipe.batch, len(self.rows))
-        self.steps = len(self.rows) // self.batch
+        self.batch = min(recipe.batch, max(LEAST_BATCH, len(self.rows) // LEAST_STEPS))
+        self.steps = max(len(self.rows) // self.batch, LEAST_STEPS)  # of few records, several passes
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -85,6 +86,7 @@ class Training:
             The loss is not finite any more.
         """
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        order = np.resize(order, self.steps * self.batch)
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
         told = np.zeros(2)
         self.network.train()
