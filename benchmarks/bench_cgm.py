@@ -39,11 +39,11 @@ class BenchConfig:
     """JSON file to write."""
     records: int = 1500
     """Records of the training epochs."""
-    phase_records: int = 256
+    phase_records: int = 512
     """Of these, records whose phases are sought."""
     phase_batch: int = 32
     """Records whose phases are sought at a time."""
-    iterations: tuple[int, ...] = (32, 40, 48, 56, 64, 72, 80)
+    iterations: tuple[int, ...] = (32, 40, 48, 56, 64, 72, 80, 88)
     """Numbers of iterations with momentum to try, growing."""
     plain_iterations: int = 500
     """Iterations of the plain algorithm."""

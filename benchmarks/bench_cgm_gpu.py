@@ -218,7 +218,7 @@ def measured(options: argparse.Namespace, device: torch.device) -> dict[str, flo
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, tell, and write what was asked for."""
+    """Measure our generator's speed; the last line printed is all of it in JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name, default in (
         ("waveforms", 10_000),
@@ -229,7 +229,6 @@ def main(arguments: list[str] | None = None) -> None:
     ):
         parser.add_argument(f"--{name}", type=int, default=default, help="default %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default %(default)s")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, measures nothing")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -249,10 +248,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{name}: {spent:.3f} s, {count / spent:.0f} a second")
     met = found["generation, to memory"] < TARGET and options.waveforms >= 10_000
     print(f"{'met   ' if met else 'MISSED'} {options.waveforms} waveforms (target: 10000 in {TARGET:g} s on an H100)")
-    if options.output:
-        content = {"device": described, "torch": torch.__version__, "seconds": found, "quick": options.quick}
-        content |= {name: getattr(options, name) for name in ("waveforms", "generation_batch", "records", "batch")}
-        options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = {"device": described, "torch": torch.__version__, "seconds": found, "quick": options.quick}
+    content |= {name: getattr(options, name) for name in ("waveforms", "generation_batch", "records", "batch")}
+    print(json.dumps(content))
 
 
 if __name__ == "__main__":

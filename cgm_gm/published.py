@@ -90,13 +90,8 @@ class RecurrentVAE(nn.Module):
         self, n_conditions: int, n_frequencies: int, latent: int = 32, recurrent: int = 32, embedded: int = 16
     ):
         super().__init__()
-        self.options = {
-            "n_conditions": n_conditions,
-            "n_frequencies": n_frequencies,
-            "latent": latent,
-            "recurrent": recurrent,
-            "embedded": embedded,
-        }
+        names = ("n_conditions", "n_frequencies", "latent", "recurrent", "embedded")
+        self.options = dict(zip(names, (n_conditions, n_frequencies, latent, recurrent, embedded), strict=True))
         self.latent, hidden = latent, ENCODER + embedded
         self.embedding = _layers(n_conditions, EMBEDDING, EMBEDDING, embedded)
         self.encoder = nn.GRU(n_frequencies + embedded, hidden, batch_first=True)
@@ -108,12 +103,20 @@ class RecurrentVAE(nn.Module):
         self.prior_log_variance = nn.Linear(recurrent, latent)
         self.decoder = _layers(latent + embedded, DECODER, DECODER, n_frequencies)
 
+    @torch.no_grad()
+    def draw_weights(self, generator: torch.Generator) -> None:
+        """Weights as torch draws them by default, of ``generator``."""
+        for part in self.modules():
+            width = {nn.Linear: "in_features", nn.GRU: "hidden_size"}.get(type(part))
+            for weight in part.parameters() if width else ():
+                weight.uniform_(-(getattr(part, width) ** -0.5), getattr(part, width) ** -0.5, generator=generator)
+
     def encode(self, spectra: torch.Tensor, embedded: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and ln variance (B, J, L) of the codes of ``spectra`` for ``embedded`` conditions (B, E)."""
         states, _ = self.encoder(_beside(spectra, embedded))
         flat = self.norm(states.reshape(-1, states.shape[2]))
-        found = self.posterior_mean(flat), self.posterior_log_variance(flat)
-        return tuple(each.unflatten(0, spectra.shape[:2]) for each in found)
+        shape = spectra.shape[:2]
+        return self.posterior_mean(flat).unflatten(0, shape), self.posterior_log_variance(flat).unflatten(0, shape)
 
     def prior_of(self, code: torch.Tensor, embedded: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and ln variance (B, J, L) of every frame's code, given those (B, J, L) of the frames before it."""
@@ -254,12 +257,11 @@ class PublishedTraining:
         self.waveforms = torch.as_tensor(data.waveforms)
         self.unit = float(self.waveforms[self.rows].abs().max())
         stft = Stft(recipe.n_fft, recipe.hop, data.waveforms.shape[1])
-        scaling = AmplitudeScaling(stft, data.sampling_rate, data.before)
-        self.scaling = scaling.fitted(data.waveforms, self.rows)
+        self.scaling = AmplitudeScaling(stft, data.sampling_rate, data.before).fitted(data.waveforms, self.rows)
         self.epoch = 0
-        torch.manual_seed(seed)
-        sizes = recipe.latent, recipe.recurrent, recipe.embedded
-        self.network = RecurrentVAE(self.of.shape[1], stft.n_frequencies, *sizes).to(self.device)
+        sizes = stft.n_frequencies, recipe.latent, recipe.recurrent, recipe.embedded
+        self.network = RecurrentVAE(self.of.shape[1], *sizes).to(self.device)
+        self.network.draw_weights(torch.Generator(self.device).manual_seed(seed))
         self.batch = min(recipe.batch, len(self.rows))
         self.steps = len(self.rows) // self.batch
         self.optimizer = torch.optim.Adam(
