@@ -162,3 +162,37 @@ class GenerateConfig:
     """Threads of torch on the CPU."""
     restart: bool = False
     """Drop what an interrupted run with other options has left in OUTPUT.parts."""
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Options of ``train_hyperopt.py``."""
+
+    tcondvar: Literal[0, 1, 2, 3, 4] = 2
+    """Conditions, as of train_cgm.py; 4 is the distance-only baseline."""
+    network: Literal["ours", "published"] = "ours"
+    """Which network to search for; the published one cannot be searched yet."""
+    max_evals: int = 30
+    """Trials."""
+    epochs: int = 15
+    """Passes over the training records in every trial."""
+    backbone: Literal["spatial", "ergodic"] = "spatial"
+    """Level to start from, as of train_cgm.py."""
+    data: Path | None = None
+    """Waveform file made by prepare_waveforms.py; none: the embedded synthetic default."""
+    test_share: float = 0.2
+    """Share of the events that the search never looks at; the same as train_cgm.py sets apart."""
+    validation_share: float = 0.2
+    """Share of the remaining events by which trials are judged."""
+    seed: int = 0
+    """Seed of the splits, the proposals, the weights and the synthetic data."""
+    engine: Literal["local", "ray"] = "local"
+    """local: one trial after the other in this process; ray: on a Ray cluster (not there yet)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 2
+    """Threads of torch on the CPU."""
+    output: Path | None = None
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
+    resume: Path | None = None
+    """Run folder of an interrupted search to go on with; its options are kept, others given here are refused."""
