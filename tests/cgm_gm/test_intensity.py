@@ -1,5 +1,7 @@
 """Intensity measures against closed forms, and the oscillator's equations written again step by step."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def test_oscillator_step_by_step():
     shaking[:, 0] = 0.0  # both begin at rest, unshaken
     for record in shaking:
         state, most = np.zeros(2), 0.0
-        for now, then in zip(record[:-1], record[1:], strict=True):
+        for now, then in itertools.pairwise(record):
             state = (step @ np.array([*state, now, (then - now) / DT]))[:2]
             most = max(most, abs(state[0]) * omega**2)
         expected.append(most)
