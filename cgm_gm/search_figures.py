@@ -16,6 +16,7 @@ NAMES = {
     "n_fft": "samples of a frame",
 }
 LOGARITHMIC = ("learning_rate", "weight_decay")
+ROOM = 1.12  # above the worst trial
 SHIFT = 0.12  # over which trials of the same value are spread, of their distance
 
 
@@ -27,7 +28,7 @@ def every(table: pd.DataFrame, synthetic: bool) -> dict[str, Figure]:
 
 def course(table: pd.DataFrame, synthetic: bool) -> Figure:
     """Misfit of every trial in order with the best so far, and against the discriminative score."""
-    figure, axes = new_figure(1, 2, size=(4.6, 3.4))
+    figure, axes = new_figure(1, 2, size=(4.6, 3.4), sharey=True)
     first, second = axes[0]
     first.plot(table["trial"], table["misfit"], "o", markersize=4, color=COLOURS[0], label="a trial")
     first.step(table["trial"], table["misfit"].cummin(), where="post", color=COLOURS[1], label="best so far")
@@ -39,9 +40,9 @@ def course(table: pd.DataFrame, synthetic: bool) -> Figure:
     second.plot(best["discriminative"], best["misfit"], "*", markersize=13, color=COLOURS[1], label="best")
     second.set_xlabel("discriminative score (0: indistinguishable, .5: always told)")
     second.legend(frameon=False)
-    for axis in (first, second):
-        axis.set_ylabel("misfit of FAS: |bias| + |spread| (ln units)")
-        axis.set_ylim(bottom=0.0)
+    second.set_xlim(-0.02, 0.52)
+    first.set_ylabel("misfit of FAS: |bias| + |spread| (ln units)")
+    first.set_ylim(0.0, ROOM * table["misfit"].max())
     return mark_synthetic(figure, synthetic)
 
 
@@ -65,6 +66,6 @@ def options(table: pd.DataFrame, synthetic: bool) -> Figure:
         axis.set_xlabel(label)
     for axis in axes[:, 0]:
         axis.set_ylabel("misfit of FAS (ln units)")
-        axis.set_ylim(bottom=0.0)
+        axis.set_ylim(0.0, ROOM * table["misfit"].max())
     axes[0, 0].legend(frameon=False, fontsize=7)
     return mark_synthetic(figure, synthetic)
