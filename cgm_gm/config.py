@@ -158,8 +158,8 @@ class GenerateConfig:
     """CSV of lines to draw, columns lat and lon, an empty row after each; default: a rough Bay Area, none elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
-    threads: int = 2
-    """Threads of torch on the CPU."""
+    threads: int = 1
+    """Threads of torch on the CPU; more gain little, and cost much where others work on the same cores."""
     restart: bool = False
     """Drop what an interrupted run with other options has left in OUTPUT.parts."""
 

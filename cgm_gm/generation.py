@@ -26,10 +26,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from scipy import fft
 from tqdm import tqdm
 
 from cgm_gm.conditions import completed
-from cgm_gm.fas import FREQUENCIES, smoothed_fas
+from cgm_gm.fas import BANDWIDTH, FREQUENCIES, smoothing
 from cgm_gm.generator import Generator
 from cgm_gm.hdf5_output import new_hdf5
 from cgm_gm.waveform_file import FORMAT, NUMBERS, TEXTS, UNITS, VERSION
@@ -112,6 +113,13 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def steady_fas(waveforms: np.ndarray, dt: float) -> np.ndarray:
+    """As `fas.smoothed_fas`, but for rounding, which here depends on no number of threads: (N, 4) float32."""
+    weights = smoothing(waveforms.shape[1], dt, FREQUENCIES, BANDWIDTH)
+    amplitude = np.abs(fft.rfft(waveforms, axis=1)) * np.float32(dt)
+    return np.stack([(amplitude * column).sum(axis=1) for column in weights.T], axis=1).astype("<f4")
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -249,7 +257,7 @@ def _fill(folder: Path, generator: Generator, table: pd.DataFrame, realizations:
                 raise InputError(
                     f"point {rows.start}: the waveform is not finite; the scenario is too far from training"
                 )
-            fas = smoothed_fas(flat, 1.0 / rate, FREQUENCIES).astype("<f4")
+            fas = steady_fas(flat, 1.0 / rate)
             for name, values in (("waveforms", flat), ("fas", fas)):
                 _put(handle.fileno(), values, offsets[name] + rows.start * realizations * values[0].nbytes)
             bar.update(len(flat))
