@@ -185,9 +185,9 @@ def test_a_resumed_training_ends_with_the_same_bits(data, trained):
         assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
-def test_too_few_events_are_refused(data):
-    few = data.rows(np.flatnonzero(data.table["event_id"].isin(data.table["event_id"].unique()[:2])))
-    with pytest.raises(InputError, match="2 events to train on; at least 5 are needed"):
+def test_a_single_event_is_refused(data):
+    few = data.rows(np.flatnonzero(data.table["event_id"].isin(data.table["event_id"].unique()[:1])))
+    with pytest.raises(InputError, match="1 event to train on, 2 are needed"):
         PublishedTraining(few, RECIPE, seed=0)
 
 
