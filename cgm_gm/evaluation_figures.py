@@ -46,7 +46,7 @@ def spectrograms(unseen: Waveforms, generated: np.ndarray, count: int = 3) -> Fi
             above, below = axes[2 * number : 2 * number + 2, column]
             above.plot(time, pair[column], color=PAIR[name], linewidth=0.5)
             above.set_ylim(-most, most)
-            above.set_title(f"{name}: {about}", fontsize=8)
+            above.set_title(f"{name}: {about}", fontsize=8, loc="left", x=0.1)
             shown = below.pcolormesh(
                 frames,
                 bins,
@@ -85,7 +85,9 @@ def spectra(unseen: Waveforms, sampled: np.ndarray, count: int = 6) -> Figure:
         axis.loglog(frequencies, middle, color=PAIR["generated"], label="generated, median and 68 %")
         observed = smoothed_fas(unseen.waveforms[[row]], unseen.dt, frequencies)[0]
         axis.loglog(frequencies, observed, color=PAIR["observed"], label="observed")
-        axis.set_title(f"M {unseen.table['mag'][row]:.1f}, {unseen.table['rhyp'][row]:.0f} km", fontsize=8)
+        axis.set_title(
+            loc="left", label=f"M {unseen.table['mag'][row]:.1f}, {unseen.table['rhyp'][row]:.0f} km", fontsize=8
+        )
     for axis in axes[:, 0]:
         axis.set_ylabel(f"Fourier amplitude ({unit})")
     for axis in axes[-1]:
