@@ -8,7 +8,7 @@ import torch
 
 from cgm_gm.spectrogram import Stft
 
-ITERATIONS, MOMENTUM = 32, 0.99
+ITERATIONS, MOMENTUM = 64, 0.99  # the fewest whose errors are no larger than those of 500 plain iterations
 
 
 def griffin_lim(
