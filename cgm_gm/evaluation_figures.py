@@ -172,7 +172,7 @@ def deviations(table: pd.DataFrame, synthetic: bool) -> Figure:
             at = np.arange(len(measures)) + (number - 0.5 * (len(models) - 1)) * width
             axis.bar(at, values, width, color=COLOURS[number % len(COLOURS)], label=model)
         axis.set_xticks(range(len(measures)), [f"{each:g}" if isinstance(each, float) else each for each in measures])
-        axis.set_title(title, fontsize=9)
+        axis.set_title(title, fontsize=9, loc="left")
         axis.set_xlabel("frequency (Hz)")
     axes[0, 0].set_ylabel("deviation of residuals (ln units)")
     axes[0, -1].legend(fontsize=7)

@@ -12,9 +12,9 @@ EVENTS = np.repeat(np.arange(24), 10)
 def noise(seed, slope=0.0):
     """Noise under a decaying envelope; ``slope`` takes high frequencies away."""
     generator = np.random.default_rng(seed)
-    samples = generator.standard_normal((len(EVENTS), 1600)) * np.exp(-np.arange(1600) / 500.0)
+    samples = generator.standard_normal((len(EVENTS), 800)) * np.exp(-np.arange(800) / 300.0)
     samples = samples * np.exp(generator.standard_normal((len(EVENTS), 1)))
-    return samples if not slope else samples[:, :] + slope * np.roll(samples, 1, axis=1)
+    return samples + slope * np.roll(samples, 1, axis=1)
 
 
 @pytest.mark.parametrize("amplitude", ["kept", "removed"])
