@@ -16,6 +16,7 @@ from torch import nn
 
 from cgm_gm.spectrogram import Stft
 from shared.command import InputError
+from shared.torch_tools import seed_everything
 
 STFT = {"n_fft": 160, "hop": 40}  # 1.6 s and .4 s at 100 Hz
 FLOOR = 1e-8  # of power relative to a record's mean, below which there is but rounding
@@ -125,7 +126,7 @@ def accuracy(features: Sequence[np.ndarray], targets: Sequence[np.ndarray], seed
         [torch.as_tensor(np.asarray(each, np.float32)) for each in targets],
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_everything(seed)
         network = Classifier()
         batches = [max(1, round(len(x) / BATCH)), epochs]
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
