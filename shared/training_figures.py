@@ -14,13 +14,15 @@ from shared.reference_gmm import Prediction
 def loss_curves(metrics: pd.DataFrame, loss: str, synthetic: bool) -> Figure:
     """Training and validation loss against the epoch; ``loss`` says what it is, with its unit.
 
-    ``metrics``, a row an epoch, has ``epoch``, ``train_loss``, ``validation_loss`` and ``best_validation_loss``.
+    ``metrics``, a row an epoch, has ``epoch`` and ``train_loss``, and where known ``validation_loss`` and
+    ``best_validation_loss``.
     """
     figure, axes = new_figure(size=(5.5, 3.6))
     axis = axes[0, 0]
     axis.plot(metrics["epoch"], metrics["train_loss"], ".-", color=COLOURS[0], label="training events")
-    axis.plot(metrics["epoch"], metrics["validation_loss"], ".-", color=COLOURS[1], label="validation events")
-    axis.plot(metrics["epoch"], metrics["best_validation_loss"], "--", color=COLOURS[1], label="best so far")
+    for name, style, label in (("validation_loss", ".-", "validation events"), ("best_validation_loss", "--", "best so far")):
+        if name in metrics:
+            axis.plot(metrics["epoch"], metrics[name], style, color=COLOURS[1], label=label)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("epoch")
     axis.set_ylabel(loss)

@@ -1,0 +1,1 @@
+"""Conditional generation of ground-motion waveforms (PyTorch): from records to generator, maps and their evaluation."""

@@ -1,0 +1,198 @@
+"""The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from cgm_gm.waveform_file import BEFORE, DURATION, Quantity
+
+Component = Literal["east", "north", "radial", "transverse", "vertical"]
+Onset = Literal["theoretical", "picked"]
+Picker = Literal["ar", "sta_lta"]
+Units = Literal["m/s", "cm/s", "m/s2", "cm/s2", "g"]
+EventSource = Literal["files", "headers"]
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """From raw records to one HDF5 file of waveforms."""
+
+    inputs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of records (miniSEED, SAC, K-NET, whatever ObsPy reads) with their event and station files; or one CSV
+    file of the paper's layout."""
+    output: Path
+    """HDF5 file to write; until it is whole, finished events wait in the folder OUTPUT.parts beside it."""
+    events: Path | None = None
+    """CSV table or QuakeML file of events; an event of the same id in a folder gives way to it."""
+    stations: tuple[Path, ...] = ()
+    """More StationXML files, folders of them, or CSV tables of stations."""
+    event_source: EventSource = "files"
+    """files: event.json, QuakeML and tables; headers: the earthquake that K-NET and SAC headers name."""
+    units: Units | None = None
+    """Unit of samples that are physical already; leave it out for counts, to be scaled by StationXML or header."""
+    quantity: Quantity = "velocity"
+    """velocity (m/s) or acceleration (m/s²)."""
+    component: Component = "east"
+    """Direction of motion wanted; rotated from what there is by the azimuths of StationXML. Radial is away from the
+    source, transverse 90 degrees clockwise of it."""
+    band: tuple[float, float] = (0.2, 40.0)
+    """Corners of the band-pass filter in Hz (Butterworth's amplitude of 4th order, no phase)."""
+    before: float = BEFORE
+    """Seconds of the window before the P onset."""
+    duration: float = DURATION
+    """Seconds of the window."""
+    padding: float = 0.0
+    """Seconds that a record may lack at either end of the window; they are filled with zeros."""
+    onset: Onset = "theoretical"
+    """P onset by travel times of a layered crust, or picked near them."""
+    picker: Picker = "ar"
+    """ar: ObsPy's autoregressive picker (three components), with sta_lta where it fails; sta_lta: recursive STA/LTA,
+    refined by Akaike's criterion."""
+    search: float = 3.0
+    """Seconds to either side of the theoretical P in which a pick counts."""
+    layers: Path | None = None
+    """CSV of a layered crust for the travel times, columns top (km), vp and vs (km/s); default: GIL7, Coast Ranges of
+    California."""
+    minimum_snr: float = 3.0
+    """Least ratio of the root mean squares of signal and of noise before P, in the band."""
+    minimum_rate: float = 80.0
+    """Least sampling rate in Hz of a raw record; all are resampled to 100 Hz."""
+    farthest: float = 500.0
+    """Largest hypocentral distance in km."""
+    region: tuple[float, float, float, float] | None = None
+    """South, north, west, east in degrees: sources and stations outside are left out."""
+    workers: int = 2
+    """Processes; the file is the same whatever their number."""
+    restart: bool = False
+    """Drop what an interrupted run with other options has left in OUTPUT.parts."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a generator is built and trained; shared by training, search, evaluation and benchmarks."""
+
+    tcondvar: Literal[0, 1, 2, 3, 4] = 2
+    """Conditions: 0 magnitude, distance, azimuth; 1 the same and depth; 2 magnitude, places of source and station,
+    depth; 3 magnitude, depth; 4 magnitude, distance, depth."""
+    backbone: Literal["spatial", "ergodic"] = "spatial"
+    """Level in ln FAS to start from: with source, site and path terms of the place (tcondvar 2), or without."""
+    latent: int = 12
+    """Dimensions of a record's code."""
+    hidden: int = 96
+    """Units of the decoder's layers."""
+    n_fft: int = 160
+    """Samples of a frame of the spectrogram."""
+    hop: int = 46
+    """Samples from frame to frame."""
+    epochs: int = 60
+    """Passes over the training records."""
+    batch: int = 128
+    """Records in a step."""
+    learning_rate: float = 5e-3
+    """Peak of AdamW's one-cycle learning rate."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay."""
+    validation_share: float = 0.1
+    """Share of the training events that is watched and not learnt from."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Recipe):
+    """Options of ``train_cgm.py``."""
+
+    data: Path | None = None
+    """Waveform file made by prepare_waveforms.py; none: the embedded synthetic default."""
+    test_share: float = 0.2
+    """Share of the events that training never sees, to report on; 0 trains on all."""
+    seed: int = 0
+    """Seed of the splits, the weights, the order of batches and the synthetic data."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 2
+    """Threads of torch on the CPU."""
+    checkpoint_every: float = 10.0
+    """Seconds between savings of the state that --resume goes on from."""
+    output: Path | None = None
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
+    resume: Path | None = None
+    """Run folder of an interrupted run to go on with; its options are kept, others given here are refused."""
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Options of ``generate_points.py``."""
+
+    output: Path
+    """HDF5 file to write; until it is whole it waits in the folder OUTPUT.parts beside it, and the same command goes on
+    with it. Maps go beside it as .png."""
+    run: str = "latest"
+    """Run folder of a trained generator, or latest."""
+    mag: float | None = None
+    """Magnitude of the earthquake; as the other three a column of --points may have it instead."""
+    source_lat: float | None = None
+    """Latitude of the hypocentre in degrees."""
+    source_lon: float | None = None
+    """Longitude of the hypocentre in degrees."""
+    depth: float | None = None
+    """Depth of the hypocentre in km."""
+    grid: tuple[int, int] = (100, 100)
+    """Points from south to north and from west to east."""
+    region: tuple[float, float, float, float] | None = None
+    """South, north, west, east of the grid in degrees; default: the box about the training stations."""
+    points: Path | None = None
+    """CSV of points instead of a grid: station_lat, station_lon, and by choice mag, source_lat, source_lon, depth,
+    station_id, event_id."""
+    realizations: int = 1
+    """Waveforms for every point."""
+    seed: int = 0
+    """Seed of what is random; the same seed gives the same record, whatever the batch."""
+    batch: int = 256
+    """Waveforms written before the progress is saved."""
+    mseed: Path | None = None
+    """New folder for the waveforms as miniSEED too, a file for every point; needs ObsPy."""
+    maps: bool = True
+    """Draw maps of the Fourier amplitudes, if all points are of one earthquake."""
+    coastline: Path | None = None
+    """CSV of lines to draw, columns lat and lon, an empty row after each; default: a rough Bay Area, none elsewhere."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 1
+    """Threads of torch on the CPU; more gain little, and cost much where others work on the same cores."""
+    restart: bool = False
+    """Drop what an interrupted run with other options has left in OUTPUT.parts."""
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Options of ``train_hyperopt.py``."""
+
+    tcondvar: Literal[0, 1, 2, 3, 4] = 2
+    """Conditions, as of train_cgm.py; 4 is the distance-only baseline."""
+    network: Literal["ours", "published"] = "ours"
+    """Which network to search for; the published one cannot be searched yet."""
+    max_evals: int = 30
+    """Trials."""
+    epochs: int = 15
+    """Passes over the training records in every trial."""
+    backbone: Literal["spatial", "ergodic"] = "spatial"
+    """Level to start from, as of train_cgm.py."""
+    data: Path | None = None
+    """Waveform file made by prepare_waveforms.py; none: the embedded synthetic default."""
+    test_share: float = 0.2
+    """Share of the events that the search never looks at; the same as train_cgm.py sets apart."""
+    validation_share: float = 0.2
+    """Share of the remaining events by which trials are judged."""
+    seed: int = 0
+    """Seed of the splits, the proposals, the weights and the synthetic data."""
+    engine: Literal["local", "ray"] = "local"
+    """local: one trial after the other in this process; ray: on a Ray cluster (not there yet)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 2
+    """Threads of torch on the CPU."""
+    output: Path | None = None
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
+    resume: Path | None = None
+    """Run folder of an interrupted search to go on with; its options are kept, others given here are refused."""

@@ -1,0 +1,88 @@
+"""From the options of ``generate_points.py`` to a table of scenarios, its warnings and its figure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cgm_gm import generation, map_models, maps, miniseed, points
+from cgm_gm.conditions import completed
+from cgm_gm.config import GenerateConfig
+from cgm_gm.fas import FREQUENCIES
+from cgm_gm.generator import Generator
+from shared import runs
+from shared.command import InputError
+from shared.predictions import SYNTHETIC
+
+
+def check(config: GenerateConfig) -> None:
+    """Refuse, as InputErrors, options that nothing can be generated with, before any work."""
+    runs.check_output_file(config.output, *[each for each in (config.points, config.coastline) if each is not None])
+    if config.maps:
+        runs.check_output_file(figure_path(config), config.output)
+    generation.check_options(config.realizations, config.batch)
+    if config.seed < 0:
+        raise InputError(f"--seed {config.seed}: must not be negative")
+    if config.threads < 1:
+        raise InputError(f"--threads {config.threads}: must be at least 1")
+    if config.points is not None and config.region is not None:
+        raise InputError("--region is of a grid; drop it, or --points")
+    if config.mseed is not None:
+        miniseed.check_folder(config.mseed)
+    if config.coastline is not None:
+        maps.read_outline(config.coastline)
+
+
+def table_of(config: GenerateConfig, card: Mapping[str, Any]) -> pd.DataFrame:
+    """The scenarios that are asked for; InputErrors as of `points`."""
+    if config.points is not None:
+        places, name = points.read(config.points), str(config.points)
+    else:
+        places, name = points.grid(config.grid, config.region or points.region_of(card)), "the scenario"
+    source = {column: getattr(config, column) for column in points.SOURCE}
+    return points.scenarios(places, source, card, name)
+
+
+def warnings_of(table: pd.DataFrame, card: Mapping[str, Any]) -> list[str]:
+    """What of the scenarios lies outside of the training records, and whether those were synthetic."""
+    return points.outside(completed(table), card) + [SYNTHETIC] * synthetic(card)
+
+
+def synthetic(card: Mapping[str, Any]) -> bool:
+    """Whether the run was trained on synthetic data."""
+    return bool(card.get("provenance", {}).get("data", {}).get("synthetic", False))
+
+
+def figure_path(config: GenerateConfig) -> Path:
+    """Beside the waveforms."""
+    return config.output.with_suffix(".png")
+
+
+def figure(config: GenerateConfig, generator: Generator, table: pd.DataFrame) -> Figure | None:
+    """The maps; None where they are not wanted, or the points are of several earthquakes."""
+    if not config.maps or not points.one_source(table):
+        return None
+    known, card = completed(table), generator.card
+    median, spread = maps.summary(config.output)
+    rows = {maps.MEDIAN if config.realizations > 1 else "generated: one realization": median}
+    if config.realizations > 1:
+        rows[maps.SPREAD] = spread
+    rows |= map_models.medians(generator, known)
+    lat, lon = known["station_lat"], known["station_lon"]
+    region = (lat.min(), lat.max(), lon.min(), lon.max())
+    stations = card.get("stations", {})
+    quantity = card.get("provenance", {}).get("data", {}).get("quantity", "velocity")
+    mag, depth = known["mag"].iloc[0], known["depth"].iloc[0]
+    return maps.fas_maps(
+        known,
+        rows,
+        FREQUENCIES,
+        shape=config.grid if config.points is None else None,
+        stations=(stations.get("station_lat", ()), stations.get("station_lon", ())),
+        outline=maps.known_outline(region) if config.coastline is None else maps.read_outline(config.coastline),
+        unit=generation.FAS_UNITS[quantity],
+        synthetic=synthetic(card),
+        title=f"M {mag:g}, depth {depth:g} km; {config.realizations} realizations; seed {config.seed}",
+    )

@@ -1,0 +1,94 @@
+"""What we use of ObsPy, in one place.
+
+It is imported without the warning of how it looks for its plug-ins on Python 3.11. Its readers, which raise errors of
+some twenty kinds and bare ``Exception`` at damaged files, raise `Unreadable` here.
+"""
+
+import contextlib
+import glob
+import types
+import warnings
+from pathlib import Path
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "SelectableGroups dict interface", DeprecationWarning)
+    import obspy
+    from obspy.core.inventory import Channel, Inventory, Response
+    from obspy.signal.trigger import ar_pick, recursive_sta_lta
+
+__all__ = ["Channel", "Inventory", "Response", "Unreadable", "ar_pick", "obspy", "recursive_sta_lta"]
+
+FORMATS = {".mseed": "MSEED", ".miniseed": "MSEED", ".msd": "MSEED", ".sac": "SAC"}
+FORMATS |= {f".{direction}{number}": "KNET" for direction in ("ew", "ns", "ud") for number in ("", "1", "2")}
+ANCIENT = obspy.UTCDateTime(1900, 1, 1)
+
+
+class Unreadable(ValueError):
+    """A file, or a response in it, that ObsPy cannot make sense of; the message is ObsPy's first line."""
+
+
+class reading:
+    """A block in which whatever ObsPy raises becomes `Unreadable`, and its warnings are silent.
+
+    What is missing from a file that was cut short is noticed as a gap, what is odd in StationXML when it is used.
+    """
+
+    def __enter__(self) -> None:
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("ignore")
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: types.TracebackType | None) -> None:
+        self._warnings.__exit__(kind, error, trace)
+        if isinstance(error, Exception) and not isinstance(error, MemoryError):
+            lines = str(error).splitlines()
+            raise Unreadable((lines[0] if lines else type(error).__name__)[:100]) from error
+
+
+def read_waveforms(path: Path, headonly: bool = False, first: float | None = None, last: float | None = None):
+    """The traces of a file, of those between ``first`` and ``last`` (s since 1970) if given.
+
+    Raises
+    ------
+    Unreadable
+        There are none, or the file is of no known kind.
+    """
+    suffix = path.suffix.lower()
+    if suffix in FORMATS:  # trying every format that there is, and for archives, takes most of the time
+        with contextlib.suppress(Unreadable):
+            return _read(path, headonly, first, last, format=FORMATS[suffix], check_compression=False)
+    return _read(path, headonly, first, last)
+
+
+def _read(path: Path, headonly: bool, first: float | None, last: float | None, **options):
+    span = {"starttime": ANCIENT if first is None else obspy.UTCDateTime(first)}  # or none would be a bare Exception
+    span |= {} if last is None else {"endtime": obspy.UTCDateTime(last)}
+    with reading():
+        stream = obspy.read(glob.escape(str(path)), headonly=headonly, **span, **options)
+    if not stream and first is None:
+        raise Unreadable("no waveform in it")
+    return stream
+
+
+def read_stations(path: Path) -> Inventory:
+    """The StationXML of a file.
+
+    Raises
+    ------
+    Unreadable
+        It is none.
+    """
+    with reading():
+        return obspy.read_inventory(glob.escape(str(path)))
+
+
+def read_catalogue(path: Path):
+    """The events of a QuakeML file.
+
+    Raises
+    ------
+    Unreadable
+        It is none.
+    """
+    with reading():
+        return obspy.read_events(glob.escape(str(path)))

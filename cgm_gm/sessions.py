@@ -1,0 +1,60 @@
+"""Training as a run folder: logged, checkpointed, resumed after a kill, finished."""
+
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from cgm_gm.config import TrainConfig
+from cgm_gm.data import Source, ranges
+from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.training import Training
+from shared import runs
+from shared.command import InputError
+from shared.sessions import opened
+from shared.torch_tools import UNREADABLE, load_checkpoint, save_checkpoint
+
+PROJECT, WHAT = "cgm_gm", "training"
+STATE, KIND = "training.pt", "cgm_gm training"
+
+
+def train_to_the_end(training: Training, source: Source, config: TrainConfig) -> tuple[runs.Run, Generator]:
+    """Train, or go on training, until ``Training.finished``, and calibrate.
+
+    Raises
+    ------
+    InputError
+        The data are not those that the run was started with, or its state is damaged.
+    """
+    now = runs.provenance(device=str(training.device), data=source.describe())
+    run, provenance = opened(config, PROJECT, now, WHAT, lambda run: _restored(run, training))
+    run.keep_metrics_until(training.epoch)
+    print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
+    saved_at = time.monotonic()
+    with tqdm(total=config.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
+        while not training.finished:
+            metrics = training.run_epoch()
+            run.log(**metrics)
+            bar.set_postfix(validation=f"{metrics.get('validation_loss', metrics['train_loss']):.0f}")
+            bar.update()
+            if time.monotonic() - saved_at > config.checkpoint_every:
+                save_checkpoint(run.path / STATE, KIND, training.state_dict())
+                saved_at = time.monotonic()
+    save_checkpoint(run.path / STATE, KIND, training.state_dict())
+    card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": config}
+    stations = training.table[["station_id", "station_lat", "station_lon"]].drop_duplicates("station_id")
+    generator = training.generator({**card, "stations": stations.to_dict("list")})
+    generator.save(run.path / CHECKPOINT)
+    return run, generator
+
+
+def _restored(run: runs.Run, training: Training) -> dict[str, Any]:
+    if (run.path / STATE).exists():
+        state = load_checkpoint(run.path / STATE, KIND, training.device)
+        try:
+            training.load_state_dict(state)
+        except UNREADABLE as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+            file = run.path / STATE
+            raise InputError(f"{file}: not the state of this training ({reason}); start a new run") from None
+    return {"epoch": training.epoch}

@@ -1,0 +1,49 @@
+"""Train a generator of waveforms, on your records or on the embedded synthetic default.
+
+python cgm_gm/train_cgm.py --data waveforms.h5
+"""
+
+import sys
+
+from cgm_gm.config import TrainConfig
+from cgm_gm.data import load
+from cgm_gm.first_look import first_look
+from cgm_gm.sessions import PROJECT, WHAT, train_to_the_end
+from cgm_gm.training import Training
+from shared import runs, training_figures
+from shared.command import run_command
+from shared.records import split_events
+from shared.sessions import resolved
+from shared.torch_tools import choose_device, seed_everything
+
+
+def main(config: TrainConfig) -> None:
+    """Train a generator of waveforms, and look at what it says of earthquakes that it has not seen."""
+    config = resolved(config, PROJECT, WHAT)
+    device = choose_device(config.device, config.threads)
+    seed_everything(config.seed)
+    source = load(config.data, config.seed)
+    print(source.summary())
+    training_rows, test_rows = split_events(source.waveforms.table, config.test_share, config.seed)
+    training = Training(source.waveforms.rows(training_rows), config, config.seed, device)
+
+    run, generator = train_to_the_end(training, source, config)
+
+    synthetic = source.waveforms.synthetic
+    runs.write_figure(run.figures / "loss.png", training_figures.loss_curves(run.metrics(), "loss (nats)", synthetic))
+    results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": generator.parameters}
+    if len(test_rows):
+        table, drawn = first_look(generator, source.waveforms.rows(test_rows), config.seed)
+        results["test"] = table.to_dict("records")
+        runs.write_table(run.path / "test_summary.csv", table)
+        for name, figure in drawn.items():
+            runs.write_figure(run.figures / f"{name}.png", figure)
+        print(table.round(3).to_string(index=False))
+    run.finish(results)
+    if synthetic:
+        print("warning: trained on synthetic data; give your records with --data", file=sys.stderr)
+    print(f"done: {run.path}")
+
+
+if __name__ == "__main__":
+    run_command(main, TrainConfig)

@@ -1,0 +1,182 @@
+"""Training: backbone in closed form, the network by its evidence bound, the calibration of Fourier amplitudes.
+
+Everything random in an epoch is drawn from (seed, epoch), so that a training resumed after any epoch goes on as if
+never stopped. Axes as in `model`.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from cgm_gm import fas, model
+from cgm_gm.config import Recipe
+from cgm_gm.fas_calibration import FasCalibration
+from cgm_gm.generator import Generator
+from cgm_gm.prepared import AT_ONCE, Prepared, key
+from cgm_gm.waveform_file import Waveforms
+from shared.command import InputError
+
+CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0)  # Hz
+LEAST_BATCH, LEAST_STEPS = 16, 16  # records of a step; steps of an epoch
+CLIP = 20.0  # of the gradient's norm
+
+
+class Training:
+    """A training between two epochs. ``data`` are records of training events only; some of them validate.
+
+    ``prepared`` is what another training on the same records has prepared, if its recipe agrees in what matters.
+
+    Raises
+    ------
+    InputError
+        There is but one event.
+    ValueError
+        ``prepared`` is of another recipe or seed.
+    """
+
+    def __init__(
+        self,
+        data: Waveforms,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device | str = "cpu",
+        prepared: Prepared | None = None,
+    ):
+        self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
+        ready = prepared or Prepared(data, recipe, seed)
+        if ready.key != key(recipe, seed):
+            raise ValueError(f"prepared for {ready.key}, not {key(recipe, seed)}")
+        self.table, self.rate, self.rows, self.held = ready.table, ready.rate, ready.rows, ready.held
+        self.scaling, self.backbone, self.conditions = ready.scaling, ready.backbone, ready.conditions
+        self.ln_fas, self.medians = ready.ln_fas, ready.medians
+        self.of, self.power, self.bands = ready.of, ready.power, ready.bands
+        self.epoch = 0
+        self._build()
+
+    def _build(self) -> None:
+        recipe, stft = self.recipe, self.scaling.stft
+        torch.manual_seed(self.seed)
+        sizes = {"latent": recipe.latent, "hidden": recipe.hidden}
+        times = stft.frame_times(self.rate).tolist()
+        self.network = model.WaveformVAE(len(self.conditions.names), stft.n_frequencies, times, **sizes).to(self.device)
+        self.batch = min(recipe.batch, max(LEAST_BATCH, len(self.rows) // LEAST_STEPS))
+        self.steps = max(len(self.rows) // self.batch, LEAST_STEPS)  # of few records, several passes
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.learning_rate, total_steps=recipe.epochs * self.steps
+        )
+        # frames overlap: the bins of a spectrogram are more than the waveform has degrees of freedom
+        self.weight = 0.5 * stft.n_samples / (stft.n_frequencies * stft.n_frames)
+
+    # --- epochs ---
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done."""
+        return self.epoch == self.recipe.epochs
+
+    def run_epoch(self) -> dict[str, float]:
+        """One pass over the training rows; what there is to log.
+
+        Raises
+        ------
+        InputError
+            The loss is not finite any more.
+        """
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        order = np.resize(order, self.steps * self.batch)
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
+        told = np.zeros(2)
+        self.network.train()
+        for first in range(0, self.steps * self.batch, self.batch):
+            misfit, apart = self._bound(order[first : first + self.batch], generator)
+            loss = misfit + apart
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+            self.optimizer.step()
+            self.schedule.step()
+            told += misfit.item(), apart.item()
+        self.epoch += 1
+        if not np.isfinite(told).all():
+            raise InputError(f"training diverged in epoch {self.epoch}; start again with a lower --learning-rate")
+        self._fit_prior()
+        metrics = dict(zip(("train_misfit", "train_kl"), (told / self.steps).tolist(), strict=True))
+        metrics["train_loss"] = float(told.sum() / self.steps)
+        if len(self.held):
+            metrics |= self._validation()
+        return {"epoch": self.epoch, **metrics}
+
+    def _bound(self, rows: np.ndarray, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Misfit and divergence of ``rows``, mean nats a record."""
+        conditions, onsets, _ = (each[rows].to(self.device) for each in self.of)
+        mean, log_variance = self.network.encode(self.bands[rows].to(self.device), conditions)
+        drawn = torch.randn(mean.shape, generator=generator).to(self.device)
+        code = mean + torch.exp(0.5 * log_variance) * drawn
+        since = self.network.since(self.network.due(code, conditions, onsets))
+        ln_mean = self.network.decode(code, conditions, since).clamp(-60.0, 60.0)
+        misfit = self.weight * model.itakura_saito(self.power[rows].to(self.device), ln_mean).mean()
+        prior = self.network.prior_mean(conditions), self.network.prior_root
+        return misfit, model.divergence(mean, log_variance, *prior).mean()
+
+    @torch.no_grad()
+    def codes(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and ln variance (rows, L) of the codes of records."""
+        self.network.eval()
+        found = [
+            self.network.encode(self.bands[part].to(self.device), self.of[0][part].to(self.device))
+            for part in np.array_split(rows, max(1, len(rows) // AT_ONCE))
+        ]
+        mean, log_variance = (torch.cat(each) for each in zip(*found, strict=True))
+        return mean, log_variance
+
+    def _fit_prior(self) -> None:
+        mean, log_variance = self.codes(self.rows)
+        self.network.fit_prior(mean, log_variance, self.of[0][self.rows].to(self.device))
+
+    @torch.no_grad()
+    def _validation(self) -> dict[str, float]:
+        generator, found = torch.Generator().manual_seed(self.seed), np.zeros(2)
+        for part in np.array_split(self.held, max(1, len(self.held) // AT_ONCE)):
+            misfit, apart = self._bound(part, generator)
+            found += np.array([misfit.item(), apart.item()]) * len(part) / len(self.held)
+        return {"validation_loss": float(found.sum())}
+
+    # --- the end ---
+    def generator(self, card: dict[str, Any]) -> Generator:
+        """The trained generator, its Fourier amplitudes calibrated on the training rows."""
+        made = Generator(self.network.eval(), self.conditions, self.backbone, self.scaling, FasCalibration.none(), card)
+        bins = self.scaling.frequencies()
+        chosen = np.unique([int(np.abs(bins - each).argmin()) for each in CALIBRATED if each < 0.45 * self.rate])
+        frequencies = tuple(bins[chosen].tolist())
+        random = torch.Generator().manual_seed(self.seed)
+        generated = []
+        with torch.no_grad():
+            for part in np.array_split(self.rows, max(1, len(self.rows) // AT_ONCE)):
+                of = [each[part].to(self.device) for each in self.of]
+                codes = torch.randn((len(part), self.network.latent), generator=random).to(self.device)
+                noise = torch.randn((len(part), self.scaling.stft.n_samples), generator=random).to(self.device)
+                waveforms = made.shaped(self.network.from_prior(codes, of[0]), noise, *of).cpu().numpy()
+                generated.append(np.log(fas.smoothed_fas(waveforms, 1.0 / self.rate, frequencies)))
+        medians = self.medians[self.rows][:, chosen]
+        residuals = self.ln_fas[self.rows][:, chosen] - medians, np.concatenate(generated) - medians
+        calibration = FasCalibration.fit(frequencies, *residuals)
+        return Generator(self.network, self.conditions, self.backbone, self.scaling, calibration, card)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo `state_dict`."""
+        self.epoch = int(state["epoch"])
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
