@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
 PINS = dict(line.split("==") for line in LOCK if not line.startswith("#"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+EXTRAS = ("bliqnet", "cvae", "cgm", "cgm-picker", "ray", "dev")
 MAKE = shutil.which("make")
 
 
@@ -54,7 +55,7 @@ def test_lock_is_exact():
 
 def test_lock_is_within_what_the_project_asks_for():
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    wanted = asked("bliqnet", "cvae", "dev")
+    wanted = asked(*EXTRAS)
     outside = [str(r) for r in wanted if not r.specifier.contains(pins[canonicalize_name(r.name)])]
     assert outside == []
 
@@ -63,7 +64,7 @@ def test_lock_is_within_what_the_project_asks_for():
 def test_lock_is_complete_and_without_leftovers():
     # torch from PyPI brings CUDA's libraries on Linux, the CPU build does not: torch pins those itself
     own = {"setuptools"}  # builds the editable install; Python 3.12 brings none
-    needed = {name for name in closure(asked("bliqnet", "cvae", "dev")) if not re.match("nvidia-|cuda-|triton", name)}
+    needed = {name for name in closure(asked(*EXTRAS)) if not re.match("nvidia-|cuda-|triton", name)}
     assert {canonicalize_name(name) for name in PINS} == needed | own
 
 
