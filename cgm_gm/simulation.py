@@ -153,7 +153,7 @@ def records(
         spectra = truth.ln_spectra(
             mag[rows], depth[rows], rhyp[rows], azimuth[rows], field[rows], path[rows], frequencies, *event[rows].T
         )
-        generators = [np.random.Generator(np.random.SFC64([seed, 4, row])) for row in range(rows.start, rows.stop)]
+        generators = [np.random.default_rng([seed, 4, row]) for row in range(rows.start, rows.stop)]
         total = 0.0
         for phase, ln_spectrum in zip("sp", spectra, strict=True):
             onset = table[f"{phase}_arrival"].to_numpy()[rows]
