@@ -196,3 +196,42 @@ class SearchConfig:
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
     """Run folder of an interrupted search to go on with; its options are kept, others given here are refused."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Options of ``test_best_model.py``."""
+
+    run: str = "latest"
+    """Run folder of a trained generator, or latest. Its held-out events are what it is judged on."""
+    data: Path | None = None
+    """Waveform file: the run's own where it has been moved, or another, all of whose records are then judged; default:
+    the one that the run was trained on."""
+    samples: int = 100
+    """Waveforms generated for every record."""
+    max_records: int = 1000
+    """Records to judge; of more, so many are drawn. 0: all."""
+    baseline: str | None = None
+    """Run folder of train_cgm.py --tcondvar 4 --backbone ergodic, the distance-only baseline; default: trained here, by
+    the run's own recipe."""
+    skip_baseline: bool = False
+    """Go without the distance-only baseline."""
+    published_run: str | None = None
+    """Run folder of train_cgm.py --network published, to compare with."""
+    picker: Literal["auto", "phasenet", "ar"] = "auto"
+    """Who picks P and S. phasenet: PhaseNet through SeisBench, of --picker-weights or downloaded; ar: ObsPy's
+    autoregressive picker; auto: phasenet if weights are given, else ar."""
+    picker_weights: Path | None = None
+    """Weights of PhaseNet as SeisBench saves them, .pt or .json."""
+    picker_records: Path | None = None
+    """HDF5 of three-component records with analysts' picks, to judge PhaseNet itself."""
+    seed: int = 0
+    """Seed of what is generated and drawn."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
+    threads: int = 2
+    """Threads of torch on the CPU."""
+    output: Path | None = None
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
+    resume: Path | None = None
+    """Run folder of an interrupted evaluation to go on with; its options are kept, others given here are refused."""
