@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae test lint bench clean check-python
+.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm test lint bench clean check-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
@@ -41,6 +41,18 @@ explain-cvae: $(INSTALLED) ## Shapley values and the latent space of the newest 
 search-cvae: $(INSTALLED) ## search the CVAE's recipe on event-grouped folds; DATA= and ARGS= as above
 	$(RUN) cvae_sa/search_cvae.py $(DATA_OPTION) $(ARGS)
 
+train-cgm: $(INSTALLED) ## train the generator of waveforms on embedded records or DATA=waveforms.h5; ARGS= as above
+	$(RUN) cgm_gm/train_cgm.py $(DATA_OPTION) $(ARGS)
+
+search-cgm: $(INSTALLED) ## search its recipe by TPE; DATA= and ARGS= as above
+	$(RUN) cgm_gm/train_hyperopt.py $(DATA_OPTION) $(ARGS)
+
+generate-cgm: $(INSTALLED) ## waveforms and maps of ARGS="--mag 3.9 --source-lat ... --output FILE.h5" by the newest run
+	$(RUN) cgm_gm/generate_points.py $(ARGS)
+
+evaluate-cgm: $(INSTALLED) ## judge the newest generator on earthquakes that it has not seen; DATA= and ARGS= as above
+	$(RUN) cgm_gm/test_best_model.py $(DATA_OPTION) $(ARGS)
+
 test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage
 	$(RUN) -m pytest -n 2 --cov $(ARGS)
 
@@ -48,7 +60,7 @@ lint: $(INSTALLED) ## check style and formatting, changing nothing
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae or residuals
+bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae, cgm or residuals
 	$(RUN) benchmarks/bench_$(BENCH).py $(ARGS)
 
 clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/

@@ -17,7 +17,6 @@ of them did between 8 and 256 at a time). So blocks of a fixed size, always full
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,7 +123,7 @@ def steady_fas(waveforms: np.ndarray, dt: float) -> np.ndarray:
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 def _key(generator: Generator, table: pd.DataFrame, realizations: int, seed: int, model: str) -> dict[str, Any]:
-    points = hashlib.sha256(table.to_csv(index=False, float_format="%.17g").encode()).hexdigest()
+    points = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     device = str(generator.network.times.device.type)  # whose bits are not another's
     return {
         "run": model,
@@ -202,9 +201,8 @@ def _skeleton(
             rows = np.arange(first, min(first + ROWS, count))
             _table_rows(file, table, texts, rows, realizations, scaling.before)
             file.check_disk()
-    with path.open("r+b") as handle:
-        os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)  # what is sparse may be missing later
-        os.fsync(handle.fileno())
+    with runs.InPlace.opened(path) as places:
+        places.reserve()  # what is sparse may be missing later
 
 
 def _room(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
@@ -250,7 +248,7 @@ def _fill(folder: Path, generator: Generator, table: pd.DataFrame, realizations:
     )
     n_samples, rate = generator.scaling.stft.n_samples, generator.scaling.sampling_rate
     since = first
-    with bar, (folder / FILE).open("r+b", buffering=0) as handle:
+    with bar, runs.InPlace.opened(folder / FILE) as places:
         for rows, waveforms in blocks(generator, table, realizations, seed, first):
             flat = np.ascontiguousarray(waveforms.reshape(-1, n_samples), "<f4")
             if not np.isfinite(flat).all():
@@ -259,16 +257,9 @@ def _fill(folder: Path, generator: Generator, table: pd.DataFrame, realizations:
                 )
             fas = steady_fas(flat, 1.0 / rate)
             for name, values in (("waveforms", flat), ("fas", fas)):
-                _put(handle.fileno(), values, offsets[name] + rows.start * realizations * values[0].nbytes)
+                places.put(offsets[name] + rows.start * realizations * values[0].nbytes, values)
             bar.update(len(flat))
             if (rows.stop - since) * realizations >= batch or rows.stop == len(table):
-                os.fsync(handle.fileno())
+                places.keep()
                 runs.write_json(folder / PROGRESS, {"points": rows.stop})
                 since = rows.stop
-
-
-def _put(descriptor: int, values: np.ndarray, offset: int) -> None:
-    left = memoryview(values).cast("B")
-    while len(left):
-        written = os.pwrite(descriptor, left, offset)
-        left, offset = left[written:], offset + written

@@ -6,8 +6,10 @@ the file closes in peace, and is then raised as the OSError that it is. Whoever 
 """
 
 import contextlib
+import errno
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +83,9 @@ def check_room(path: Path, size: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryFile(dir=path.parent) as probe:
-            os.posix_fallocate(probe.fileno(), 0, size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(probe.fileno(), 0, size)
+            elif shutil.disk_usage(path.parent).free < size:  # macOS, Windows
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: {size / 1e6:.1f} MB are needed", str(path)) from None

@@ -25,6 +25,8 @@ import pandas as pd
 from shared.command import InputError
 
 ROOT = Path("runs")  # below the working directory
+PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras", "shap")
+PACKAGES += ("h5py", "obspy", "pykooh", "gpytorch", "hyperopt", "ray", "seisbench")  # those installed are noted
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -54,6 +56,40 @@ def _fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class InPlace:
+    """A file that is too large to be written again when it was broken off: its parts are put at their places.
+
+    It exists already, with room for all, under a name that is not its last one; whoever fills it keeps count of what
+    `keep` has put on the disk, and renames the file when it is whole.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path) -> Iterator["InPlace"]:
+        """Open ``path``, which is there."""
+        with path.open("r+b") as handle:
+            yield cls(handle)
+
+    def reserve(self) -> None:
+        """Claim the disk's room for all of the file, where the system can; a full disk is an OSError now, not later."""
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._handle.fileno(), 0, os.fstat(self._handle.fileno()).st_size)
+        self.keep()
+
+    def put(self, offset: int, values: np.ndarray) -> None:
+        """Write the bytes of ``values`` from byte ``offset`` on."""
+        self._handle.seek(offset)
+        self._handle.write(memoryview(values).cast("B"))
+
+    def keep(self) -> None:
+        """What has been put outlasts a crash of the machine from here on."""
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -248,9 +284,8 @@ def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
 
     ``git_commit`` and ``git_dirty`` are None where the code does not lie in a git checkout.
     """
-    names = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras", "shap")
     packages = {}
-    for name in names:
+    for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             packages[name] = importlib.metadata.version(name)
     status = _git("status", "--porcelain", "--untracked-files=no")

@@ -80,7 +80,7 @@ def test_conda_route_gives_the_same_versions():
     python, *rest = items[1:]
     assert python.removeprefix("python=") in SpecifierSet(PROJECT["requires-python"])
     # no package but Python from conda; all others from the lock
-    assert rest == ["pip", "pip:", "-r requirements.lock", "-e .[bliqnet,cvae,dev]"]
+    assert rest == ["pip", "pip:", "-r requirements.lock", f"-e .[{','.join(EXTRAS)}]"]
     extras = Requirement(rest[-1].replace("-e .", PROJECT["name"])).extras
     assert extras <= set(PROJECT["optional-dependencies"])
 
@@ -256,6 +256,10 @@ def test_options_reach_the_scripts(machine):
         ),
         (["train-bliqnet", "DATA='my file.csv'"], "bliqnet/train_bliqnet.py --data my file.csv"),
         (["evaluate-bliqnet", "ARGS=--run latest"], "bliqnet/evaluate_bliqnet.py --run latest"),
+        (["train-cgm", "DATA=w.h5", "ARGS=--epochs 3"], "cgm_gm/train_cgm.py --data w.h5 --epochs 3"),
+        (["search-cgm", "DATA=w.h5"], "cgm_gm/train_hyperopt.py --data w.h5"),
+        (["generate-cgm", "ARGS=--output a.h5"], "cgm_gm/generate_points.py --output a.h5"),
+        (["evaluate-cgm", "ARGS=--run latest"], "cgm_gm/test_best_model.py --run latest"),
         (["bench"], "benchmarks/bench_bliqnet.py"),
         (["test", "ARGS=-k x"], "-m pytest -n 2 --cov -k x"),
     ]:

@@ -4,22 +4,21 @@ import errno
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from script_running import ROOT, command, refuse, run_here, succeed
 
-from cgm_gm import generate_points, generation, miniseed, points, waveform_file
-from cgm_gm.config import GenerateConfig
+from cgm_gm import generation, miniseed, points, waveform_file
 from cgm_gm.fas import FREQUENCIES, smoothed_fas
 from cgm_gm.generator import CHECKPOINT, Generator
 from shared.command import InputError
 
 SOURCE = {"mag": 3.4, "source_lat": 37.77, "source_lon": -122.15, "depth": 8.0}
-SCRIPT = Path(generate_points.__file__)
+SCRIPT = "cgm_gm/generate_points.py"
 
 
 @pytest.fixture(scope="module")
@@ -191,14 +190,21 @@ def test_no_room(monkeypatch, generator, table, tmp_path: Path):
     assert (tmp_path / "a.h5").read_text() == "older"
 
 
-def command(run: Path, *options: str) -> list[str]:
-    source = [f"--{name.replace('_', '-')}={value}" for name, value in SOURCE.items()]
-    return [sys.executable, str(SCRIPT), "--run", str(run), *source, "--output", "a.h5", *options]
+def options_of(folder: Path, **options) -> list[str]:
+    """The scenario as words of the command; ``options`` take the place of the usual ones, or with None their leave."""
+    chosen = SOURCE | {"run": folder, "output": "a.h5", "device": "cpu"} | options
+    words = []
+    for name, value in chosen.items():
+        if value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            words += ["--" + name.replace("_", "-"), *map(str, values)]
+    return words
 
 
 def test_a_full_disk_under_the_command(run, tmp_path: Path):
-    limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "bash", *command(run, "--grid", "20", "20", "--no-maps")]
-    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"}
+    options = command(SCRIPT, *options_of(run, grid=(20, 20)), "--no-maps")
+    limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "bash", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(limited, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -208,15 +214,10 @@ def test_a_full_disk_under_the_command(run, tmp_path: Path):
 
 
 # --- the command ---
-def config(folder: Path, tmp_path: Path, **options) -> GenerateConfig:
-    return GenerateConfig(**(SOURCE | {"run": str(folder), "output": tmp_path / "a.h5", "device": "cpu"} | options))
-
-
-def test_the_command_writes_waveforms_maps_and_miniseed(run, tmp_path: Path, capsys):
+def test_the_command_writes_waveforms_maps_and_miniseed(run, tmp_path: Path):
     obspy = pytest.importorskip("cgm_gm.seismology").obspy
-    chosen = config(run, tmp_path, grid=(3, 4), realizations=2, mag=6.0, mseed=tmp_path / "mseed")
-    generate_points.main(chosen)
-    told = capsys.readouterr().err
+    chosen = options_of(run, grid=(3, 4), realizations=2, mag=6.0, mseed="mseed")
+    told = succeed(SCRIPT, *chosen, cwd=tmp_path, run=run_here).stderr
     assert "12 of 12 points have mag outside the training range" in told
     assert "synthetic" in told
     assert (tmp_path / "a.png").stat().st_size > 10_000
@@ -232,7 +233,7 @@ def test_the_command_writes_waveforms_maps_and_miniseed(run, tmp_path: Path, cap
 def test_points_of_several_earthquakes(run, tmp_path: Path):
     path = tmp_path / "points.csv"
     path.write_text("station_lat,station_lon,mag\n37.5,-122.0,2.5\n37.6,-122.1,3.5\n")
-    generate_points.main(config(run, tmp_path, points=path, mag=None))
+    succeed(SCRIPT, *options_of(run, points=path, mag=None), cwd=tmp_path, run=run_here)
     assert list(waveform_file.read(tmp_path / "a.h5").table["mag"]) == [2.5, 3.5]
     assert not (tmp_path / "a.png").exists()
 
@@ -248,14 +249,13 @@ def test_points_of_several_earthquakes(run, tmp_path: Path):
         ({"threads": 0}, "--threads 0"),
         ({"mag": None}, "give --mag"),
         ({"source_lat": -122.0, "source_lon": 37.7}, "swapped"),
-        ({"points": Path("nowhere.csv")}, "nowhere.csv: no such file"),
-        ({"coastline": Path("nowhere.csv")}, "nowhere.csv: no such file"),
-        ({"output": Path("/")}, "is a folder"),
+        ({"points": "nowhere.csv"}, "nowhere.csv: no such file"),
+        ({"coastline": "nowhere.csv"}, "nowhere.csv: no such file"),
+        ({"output": "/"}, "is a folder"),
     ],
 )
 def test_bad_options(options, said, run, tmp_path: Path):
-    with pytest.raises(InputError, match=said):
-        generate_points.main(config(run, tmp_path, grid=(3, 3), **options))
+    refuse(SCRIPT, *options_of(run, **({"grid": (3, 3)} | options)), cwd=tmp_path, said=said, run=run_here)
     assert names(tmp_path) == []
 
 

@@ -288,6 +288,22 @@ def test_a_first_line_cut_short_does_not_swallow_the_next():
     assert run.metrics().to_dict("records") == [{"epoch": 1, "loss": 2.0}]
 
 
+# --- large files that are filled bit by bit ---
+@pytest.mark.parametrize("fallocate", [True, False])
+def test_parts_are_put_at_their_places(fallocate, monkeypatch, tmp_path):
+    if not fallocate:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    path = tmp_path / "large"
+    path.write_bytes(b"head" + bytes(8))
+    with runs.InPlace.opened(path) as places:
+        places.reserve()
+        places.put(8, np.array([[7]], "<i4"))
+        places.keep()
+        assert path.read_bytes() == b"head" + bytes(4) + b"\x07\0\0\0"
+        places.put(4, np.array([1, 2], "<i2"))
+    assert path.read_bytes() == b"head\x01\0\x02\0\x07\0\0\0"
+
+
 # --- provenance ------------------------------------------------------------------------------------------------------
 def test_provenance_names_what_made_the_run(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "--data", "my file.csv"])
