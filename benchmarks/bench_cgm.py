@@ -16,9 +16,9 @@ from measuring import judged, machine, medians, tell_tables, tell_targets  # bes
 from published_phase import plain_griffin_lim  # beside this script
 
 from cgm_gm import fas, simulation, waveform_file
-from cgm_gm.config import Recipe
+from cgm_gm.config import PublishedRecipe, Recipe
 from cgm_gm.phase import griffin_lim, random_phase
-from cgm_gm.published import PublishedRecipe, PublishedTraining
+from cgm_gm.published_training import PublishedTraining
 from cgm_gm.spectrogram import Stft
 from cgm_gm.training import Training
 from cgm_gm.waveform_file import Waveforms

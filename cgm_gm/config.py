@@ -1,12 +1,13 @@
 """The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
 from cgm_gm.waveform_file import BEFORE, DURATION, Quantity
+from shared.command import InputError
 
 Component = Literal["east", "north", "radial", "transverse", "vertical"]
 Onset = Literal["theoretical", "picked"]
@@ -99,9 +100,77 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class TrainConfig(Recipe):
-    """Options of ``train_cgm.py``."""
+class PublishedRecipe:
+    """How the published network is built and trained; defaults are the best sizes that were reported."""
 
+    tcondvar: Literal[0, 1, 2, 3, 4] = 2
+    """As of our own: 2 is the model proper, 4 the distance-only baseline."""
+    latent: int = 32
+    """Dimensions of a frame's code."""
+    recurrent: int = 32
+    """Hidden units of the recurrent cell of the published network's prior."""
+    embedded: int = 16
+    """Dimensions of the published network's embedded condition."""
+    beta: float = 0.2
+    """Weight of the divergence in the published loss."""
+    alpha: float = 0.01
+    """Weight of the squared error of waveforms in the published loss; which one was best is not reported."""
+    n_fft: int = 160
+    """Samples of a frame of the spectrogram."""
+    hop: int = 46
+    """Samples from frame to frame."""
+    epochs: int = 5000
+    """Passes over the training records."""
+    batch: int = 128
+    """Records in a step."""
+    learning_rate: float = 8e-4
+    """Of Adam at first; a hundredth less every 100 epochs."""
+    weight_decay: float = 1e-5
+    """Of Adam, as a penalty."""
+    free_running: bool = False
+    """Let the published network's prior roll on its own samples in training, as published."""
+    validation_share: float = 0.1
+    """Share of the training events that is watched and not learnt from."""
+
+
+class Networks:
+    """For options that hold the recipes of both networks: which one is meant."""
+
+    def recipe(self) -> Recipe | PublishedRecipe:
+        """The recipe of the chosen network; what is None is that network's default.
+
+        Raises
+        ------
+        InputError
+            An option of the other network is given.
+        """
+        kinds: dict[str, type[Recipe] | type[PublishedRecipe]] = {"ours": Recipe, "published": PublishedRecipe}
+        kind = kinds.pop(self.network)
+        ((other, foreign),) = kinds.items()
+        known = {field.name for field in fields(kind)}
+        for field in fields(foreign):
+            if field.name not in known and getattr(self, field.name) != field.default:
+                name = field.name.replace("_", "-")
+                raise InputError(f"--{name}: an option of --network {other}; drop it, or choose that network")
+        given = {name: getattr(self, name) for name in known}
+        return kind(**{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class TrainConfig(Networks, Recipe, PublishedRecipe):
+    """Options of ``train_cgm.py``: the recipes of both networks, None where their defaults differ."""
+
+    network: Literal["ours", "published"] = "ours"
+    """ours, or the published recurrent autoencoder, to compare with."""
+    latent: int | None = None
+    """Dimensions of a record's code (ours: 12), or of a frame's (published: 32)."""
+    epochs: int | None = None
+    """Passes over the training records (ours: 60; published: 5000)."""
+    learning_rate: float | None = None
+    """Peak of AdamW's one-cycle learning rate (ours: 5e-3); of Adam at first, a hundredth less every 100 epochs
+    (published: 0.0008)."""
+    weight_decay: float | None = None
+    """Decoupled weight decay (ours: 0.1), or of Adam, as a penalty (published: 0.00001)."""
     data: Path | None = None
     """Waveform file made by prepare_waveforms.py; none: the embedded synthetic default."""
     test_share: float = 0.2

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from cgm_gm.conditions import completed
 from cgm_gm.fas import FREQUENCIES, smoothed_fas
 from cgm_gm.generator import Generator
+from cgm_gm.published import PublishedGenerator
 from cgm_gm.waveform_file import UNITS, Waveforms
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 
@@ -18,11 +19,13 @@ SHOWN = 5
 MOST = 1000  # records to look at
 
 
-def first_look(generator: Generator, unseen: Waveforms, seed: int) -> tuple[pd.DataFrame, dict[str, Figure]]:
+def first_look(
+    generator: Generator | PublishedGenerator, unseen: Waveforms, seed: int
+) -> tuple[pd.DataFrame, dict[str, Figure]]:
     """A row a frequency (Hz): residuals ln(observed) - ln(geometric mean of samples), and figures.
 
-    ``bias``, ``sigma`` (their standard deviation, ln units), ``backbone_sigma`` (about the backbone), ``sampled_sigma``
-    (of the samples of a record) and ``records``.
+    ``bias``, ``sigma`` (their standard deviation, ln units), ``backbone_sigma`` (about the backbone, if it has one),
+    ``sampled_sigma`` (of the samples of a record) and ``records``.
     """
     rows = np.arange(len(unseen))
     if len(rows) > MOST:
@@ -36,18 +39,19 @@ def first_look(generator: Generator, unseen: Waveforms, seed: int) -> tuple[pd.D
     sampled, observed = np.concatenate(sampled), np.log(smoothed_fas(unseen.waveforms, unseen.dt))
     residual = observed - sampled.mean(axis=1)
     table = completed(unseen.table)
-    bins = [int(np.abs(generator.backbone.frequencies - each).argmin()) for each in FREQUENCIES]
-    about_backbone = observed - generator.backbone.predict(table)[:, bins]
     found = pd.DataFrame(
         {
             "frequency": FREQUENCIES,
             "bias": residual.mean(axis=0),
             "sigma": residual.std(axis=0, ddof=1),
-            "backbone_sigma": about_backbone.std(axis=0, ddof=1),
             "sampled_sigma": np.sqrt(sampled.var(axis=1, ddof=1).mean(axis=0)),
             "records": len(table),
         }
     )
+    if generator.backbone is not None:
+        bins = [int(np.abs(generator.backbone.frequencies - each).argmin()) for each in FREQUENCIES]
+        about_backbone = observed - generator.backbone.predict(table)[:, bins]
+        found.insert(3, "backbone_sigma", about_backbone.std(axis=0, ddof=1))
     drawings = {
         "waveforms": waveforms(unseen, np.concatenate(first), table),
         "residuals": residuals(residual, table, unseen.synthetic),

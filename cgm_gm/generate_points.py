@@ -3,9 +3,9 @@
 python cgm_gm/generate_points.py --mag 3.9 --source-lat 37.77 --source-lon -122.15 --depth 8 --output waveforms.h5
 """
 
-from cgm_gm import generation, miniseed, scenario_run
+from cgm_gm import generation, generators, miniseed, scenario_run
 from cgm_gm.config import GenerateConfig
-from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.generator import CHECKPOINT
 from shared import runs
 from shared.command import run_command
 from shared.predictions import tell
@@ -16,7 +16,7 @@ def main(config: GenerateConfig) -> None:
     """Waveforms of an earthquake on a grid or at points, by a trained generator, and maps of their spectra."""
     scenario_run.check(config)
     checkpoint = runs.find_run("cgm_gm", config.run).path / CHECKPOINT
-    generator = Generator.load(checkpoint, choose_device(config.device, config.threads))
+    generator = generators.load(checkpoint, choose_device(config.device, config.threads))
     table = scenario_run.table_of(config, generator.card)
     tell("warning", scenario_run.warnings_of(table, generator.card))
 

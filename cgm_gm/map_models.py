@@ -11,7 +11,7 @@ from cgm_gm import data, ergodic, network
 from cgm_gm.backbone import Backbone
 from cgm_gm.ergodic import Ergodic
 from cgm_gm.fas import FREQUENCIES, smoothed_fas
-from cgm_gm.generator import Generator
+from cgm_gm.generators import AnyGenerator
 from cgm_gm.geometry import Frame
 from cgm_gm.maps import TRUTH
 from cgm_gm.truth import Truth
@@ -21,7 +21,7 @@ from shared.records import split_events
 ROWS = 4096
 
 
-def medians(generator: Generator, table: pd.DataFrame) -> dict[str, np.ndarray]:
+def medians(generator: AnyGenerator, table: pd.DataFrame) -> dict[str, np.ndarray]:
     """ln FAS (N, 4) at `fas.FREQUENCIES` of N `conditions.completed` rows, by the name of the model.
 
     The ergodic model is refitted to the run's training records where they are still at hand, else it is the published
@@ -32,7 +32,7 @@ def medians(generator: Generator, table: pd.DataFrame) -> dict[str, np.ndarray]:
     models = {"ergodic, published": ergodic.published().predict} if fitted is None else {"ergodic": fitted.predict}
     found = {name: predict(table).ln_median for name, predict in models.items()}
     backbone = generator.backbone
-    if len(backbone.weights):
+    if backbone is not None and len(backbone.weights):
         found["non-ergodic"] = in_parts(table, lambda part: at_frequencies(backbone, part))
     truth = truth_of(generator.card)
     if truth is not None:

@@ -11,7 +11,7 @@ from cgm_gm import generation, map_models, maps, miniseed, points
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
 from cgm_gm.fas import FREQUENCIES
-from cgm_gm.generator import Generator
+from cgm_gm.generators import AnyGenerator
 from shared import runs
 from shared.command import InputError
 from shared.predictions import SYNTHETIC
@@ -60,7 +60,7 @@ def figure_path(config: GenerateConfig) -> Path:
     return config.output.with_suffix(".png")
 
 
-def figure(config: GenerateConfig, generator: Generator, table: pd.DataFrame) -> Figure | None:
+def figure(config: GenerateConfig, generator: AnyGenerator, table: pd.DataFrame) -> Figure | None:
     """The maps; None where they are not wanted, or the points are of several earthquakes."""
     if not config.maps or not points.one_source(table):
         return None

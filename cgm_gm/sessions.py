@@ -1,14 +1,19 @@
 """Training as a run folder: logged, checkpointed, resumed after a kill, finished."""
 
+import dataclasses
 import time
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
-from cgm_gm.config import TrainConfig
+from cgm_gm.config import PublishedRecipe, Recipe, TrainConfig
 from cgm_gm.data import Source, ranges
 from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.published import PublishedGenerator
+from cgm_gm.published_training import PublishedTraining
 from cgm_gm.training import Training
+from cgm_gm.waveform_file import Waveforms
 from shared import runs
 from shared.command import InputError
 from shared.sessions import opened
@@ -18,7 +23,17 @@ PROJECT, WHAT = "cgm_gm", "training"
 STATE, KIND = "training.pt", "cgm_gm training"
 
 
-def train_to_the_end(training: Training, source: Source, config: TrainConfig) -> tuple[runs.Run, Generator]:
+def begun(
+    data: Waveforms, recipe: Recipe | PublishedRecipe, seed: int, device: torch.device | str = "cpu"
+) -> Training | PublishedTraining:
+    """A training of the network that ``recipe`` is of, before its first epoch; ``data`` are of training events only."""
+    kind = PublishedTraining if isinstance(recipe, PublishedRecipe) else Training
+    return kind(data, recipe, seed, device)
+
+
+def train_to_the_end(
+    training: Training | PublishedTraining, source: Source, config: TrainConfig
+) -> tuple[runs.Run, Generator | PublishedGenerator]:
     """Train, or go on training, until ``Training.finished``, and calibrate.
 
     Raises
@@ -31,24 +46,25 @@ def train_to_the_end(training: Training, source: Source, config: TrainConfig) ->
     run.keep_metrics_until(training.epoch)
     print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
     saved_at = time.monotonic()
-    with tqdm(total=config.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
+    with tqdm(total=training.recipe.epochs, initial=training.epoch, desc="training", unit="epoch") as bar:
         while not training.finished:
             metrics = training.run_epoch()
             run.log(**metrics)
-            bar.set_postfix(validation=f"{metrics.get('validation_loss', metrics['train_loss']):.0f}")
+            bar.set_postfix(validation=f"{metrics.get('validation_loss', metrics['train_loss']):.4g}")
             bar.update()
             if time.monotonic() - saved_at > config.checkpoint_every:
                 save_checkpoint(run.path / STATE, KIND, training.state_dict())
                 saved_at = time.monotonic()
     save_checkpoint(run.path / STATE, KIND, training.state_dict())
-    card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": config}
+    recipe = dataclasses.asdict(config) | dataclasses.asdict(training.recipe)
+    card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": recipe}
     stations = training.table[["station_id", "station_lat", "station_lon"]].drop_duplicates("station_id")
     generator = training.generator({**card, "stations": stations.to_dict("list")})
     generator.save(run.path / CHECKPOINT)
     return run, generator
 
 
-def _restored(run: runs.Run, training: Training) -> dict[str, Any]:
+def _restored(run: runs.Run, training: Training | PublishedTraining) -> dict[str, Any]:
     if (run.path / STATE).exists():
         state = load_checkpoint(run.path / STATE, KIND, training.device)
         try:

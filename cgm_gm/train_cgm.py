@@ -8,29 +8,33 @@ import sys
 from cgm_gm.config import TrainConfig
 from cgm_gm.data import load
 from cgm_gm.first_look import first_look
-from cgm_gm.sessions import PROJECT, WHAT, train_to_the_end
-from cgm_gm.training import Training
+from cgm_gm.sessions import PROJECT, WHAT, begun, train_to_the_end
 from shared import runs, training_figures
 from shared.command import run_command
 from shared.records import split_events
 from shared.sessions import resolved
 from shared.torch_tools import choose_device, seed_everything
 
+LOSS = {"ours": "loss (nats)", "published": "loss (per frame)"}
+
 
 def main(config: TrainConfig) -> None:
     """Train a generator of waveforms, and look at what it says of earthquakes that it has not seen."""
     config = resolved(config, PROJECT, WHAT)
+    recipe = config.recipe()
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
     source = load(config.data, config.seed)
     print(source.summary())
     training_rows, test_rows = split_events(source.waveforms.table, config.test_share, config.seed)
-    training = Training(source.waveforms.rows(training_rows), config, config.seed, device)
+    training = begun(source.waveforms.rows(training_rows), recipe, config.seed, device)
 
     run, generator = train_to_the_end(training, source, config)
 
     synthetic = source.waveforms.synthetic
-    runs.write_figure(run.figures / "loss.png", training_figures.loss_curves(run.metrics(), "loss (nats)", synthetic))
+    runs.write_figure(
+        run.figures / "loss.png", training_figures.loss_curves(run.metrics(), LOSS[config.network], synthetic)
+    )
     results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": generator.parameters}
     if len(test_rows):
         table, drawn = first_look(generator, source.waveforms.rows(test_rows), config.seed)

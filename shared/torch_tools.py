@@ -64,6 +64,18 @@ def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -
     InputError
         The file is missing, truncated, holds anything but plain content, or is of another kind.
     """
+    content = _content(path, device)
+    if content.get("kind") != kind:
+        raise InputError(f"{path}: not a {kind} checkpoint; name another run")
+    return content
+
+
+def checkpoint_kind(path: Path) -> str:
+    """Which kind ``save_checkpoint`` was given; InputErrors as of ``load_checkpoint``."""
+    return str(_content(path, "cpu").get("kind"))
+
+
+def _content(path: Path, device: torch.device | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such checkpoint")
     try:
@@ -75,6 +87,4 @@ def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -
         raise InputError(
             f"{path}: not a readable checkpoint (truncated, or not ours): {reason}; train again or name another run"
         ) from None
-    if not isinstance(content, dict) or content.get("kind") != kind:
-        raise InputError(f"{path}: not a {kind} checkpoint; name another run")
-    return content
+    return content if isinstance(content, dict) else {}
