@@ -18,7 +18,7 @@ of them did between 8 and 256 at a time). So blocks of a fixed size, always full
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from cgm_gm.conditions import completed
 from cgm_gm.fas import BANDWIDTH, FREQUENCIES, smoothing
-from cgm_gm.generator import Generator
+from cgm_gm.generators import AnyGenerator
 from cgm_gm.hdf5_output import new_hdf5
 from cgm_gm.waveform_file import FORMAT, NUMBERS, TEXTS, UNITS, VERSION
 from shared import runs
@@ -41,22 +41,25 @@ MOST_REALIZATIONS = 1000
 ROWS = 65536  # of the table, written at a time
 KEY, PROGRESS, FILE = "key.json", "progress.json", "waveforms.h5"
 FAS_UNITS = {"velocity": "m", "acceleration": "m/s"}
+Blocks = Callable[[AnyGenerator, pd.DataFrame, int, int, int], Iterator[tuple[slice, np.ndarray]]]
 
 
 def generate_file(
     output: Path,
-    generator: Generator,
+    generator: AnyGenerator,
     table: pd.DataFrame,
     realizations: int,
     seed: int,
     batch: int,
     model: str,
     restart: bool = False,
+    computed: Blocks | None = None,
 ) -> None:
     """Write ``realizations`` waveforms for each of N rows of ``table`` (`points.scenarios`) to ``output``.
 
     ``model`` names the generator's checkpoint (its SHA-256): what was left of another is not gone on with. ``batch``
-    waveforms are written at a time; it changes nothing in the file.
+    waveforms are written at a time; it changes nothing in the file. ``computed`` is what gives them in their order, by
+    default `blocks`.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def generate_file(
     folder = parts_folder(output)
     provenance = {"run": model, "seed": seed, "realizations": realizations, "card": generator.card}
     _open(folder, key, restart, lambda path: _skeleton(path, generator, table, realizations, provenance))
-    _fill(folder, generator, table, realizations, seed, batch)
+    _fill(folder, generator, table, realizations, seed, batch, computed or blocks)
     target = Path(output).resolve()
     (folder / FILE).replace(target)
     shutil.rmtree(folder)
@@ -91,16 +94,25 @@ def check_options(realizations: int, batch: int) -> None:
 
 
 def blocks(
-    generator: Generator, table: pd.DataFrame, realizations: int, seed: int, first: int = 0
+    generator: AnyGenerator, table: pd.DataFrame, realizations: int, seed: int, first: int = 0
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Waveforms (rows, R, T) from row ``first`` on, a multiple of `block_rows`; each block is computed full."""
+    for rows, part in parts(table, realizations, first):
+        yield rows, block(generator, part, realizations, seed, rows)
+
+
+def parts(table: pd.DataFrame, realizations: int, first: int = 0) -> Iterator[tuple[slice, pd.DataFrame]]:
+    """The rows of every block and its table, which is always full: the last is filled with its last row."""
     size = block_rows(realizations)
     for start in range(first, len(table), size):
-        stop = min(start + size, len(table))
-        rows = np.minimum(np.arange(start, start + size), len(table) - 1)  # the last block is filled with its last row
-        part = table.iloc[rows].reset_index(drop=True)
-        (_, waveforms), *_ = generator.generate(part, realizations, seed, first=start, batch=size * realizations)
-        yield slice(start, stop), waveforms[: stop - start]
+        rows = np.minimum(np.arange(start, start + size), len(table) - 1)
+        yield slice(start, min(start + size, len(table))), table.iloc[rows].reset_index(drop=True)
+
+
+def block(generator: AnyGenerator, part: pd.DataFrame, realizations: int, seed: int, rows: slice) -> np.ndarray:
+    """Waveforms (rows, R, T) of one of `parts`."""
+    (_, found), *_ = generator.generate(part, realizations, seed, first=rows.start, batch=len(part) * realizations)
+    return found[: rows.stop - rows.start]
 
 
 def block_rows(realizations: int) -> int:
@@ -122,9 +134,9 @@ def steady_fas(waveforms: np.ndarray, dt: float) -> np.ndarray:
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
-def _key(generator: Generator, table: pd.DataFrame, realizations: int, seed: int, model: str) -> dict[str, Any]:
+def _key(generator: AnyGenerator, table: pd.DataFrame, realizations: int, seed: int, model: str) -> dict[str, Any]:
     points = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
-    device = str(generator.network.times.device.type)  # whose bits are not another's
+    device = next(generator.network.parameters()).device.type  # whose bits are not another's
     return {
         "run": model,
         "points": points,
@@ -172,7 +184,7 @@ def _done(folder: Path) -> int:
 
 # --- the file --------------------------------------------------------------------------------------------------------
 def _skeleton(
-    path: Path, generator: Generator, table: pd.DataFrame, realizations: int, provenance: dict[str, Any]
+    path: Path, generator: AnyGenerator, table: pd.DataFrame, realizations: int, provenance: dict[str, Any]
 ) -> None:
     """A file that lacks nothing but its samples and amplitudes, with room for them."""
     data = generator.card.get("provenance", {}).get("data", {})
@@ -235,7 +247,15 @@ def _put_texts(dataset: h5py.Dataset, place: slice, values: np.ndarray) -> None:
     dataset[place] = np.array([each.encode() for each in values], dataset.dtype)  # which says that they are UTF-8
 
 
-def _fill(folder: Path, generator: Generator, table: pd.DataFrame, realizations: int, seed: int, batch: int) -> None:
+def _fill(
+    folder: Path,
+    generator: AnyGenerator,
+    table: pd.DataFrame,
+    realizations: int,
+    seed: int,
+    batch: int,
+    computed: Blocks,
+) -> None:
     with h5py.File(folder / FILE, "r") as file:
         offsets = {name: file[name].id.get_offset() for name in ("waveforms", "fas")}
     first = min(_done(folder), len(table))
@@ -249,7 +269,7 @@ def _fill(folder: Path, generator: Generator, table: pd.DataFrame, realizations:
     n_samples, rate = generator.scaling.stft.n_samples, generator.scaling.sampling_rate
     since = first
     with bar, runs.InPlace.opened(folder / FILE) as places:
-        for rows, waveforms in blocks(generator, table, realizations, seed, first):
+        for rows, waveforms in computed(generator, table, realizations, seed, first):
             flat = np.ascontiguousarray(waveforms.reshape(-1, n_samples), "<f4")
             if not np.isfinite(flat).all():
                 raise InputError(
