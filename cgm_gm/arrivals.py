@@ -15,6 +15,7 @@ import torch
 from cgm_gm.seismology import ar_pick
 from shared.command import InputError
 
+WEIGHTS = "original"  # of those that SeisBench offers
 RATE = 100.0  # Hz, of PhaseNet
 WINDOW = 2998  # samples; with the 3,001 of the training, everything is picked some .02 s late
 SCALE = 3.0  # of a lone component, after it is given the deviation 1
@@ -49,18 +50,31 @@ class PhaseNetPicker:
         for ending in (".pt", ".json"):
             if not Path(f"{stem}{ending}").is_file():
                 raise InputError(f"{stem}{ending}: no such file; give the PhaseNet weights that SeisBench saved")
+        kind = _phasenet()
         try:
-            from seisbench.models import PhaseNet
-        except ImportError:
-            raise InputError(
-                "PhaseNet needs SeisBench; install the extra cgm-picker, or leave out --picker-weights"
-            ) from None
-        try:
-            self.model = PhaseNet.load(stem).to(device).eval()
+            self.model = kind.load(stem).to(device).eval()
         except (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
             raise InputError(f"{stem}.pt: no weights of PhaseNet ({reason}); fetch them again") from None
         self.device = torch.device(device)
+
+    @classmethod
+    def downloaded(cls, device: torch.device | str = "cpu") -> "PhaseNetPicker":
+        """The original weights, which SeisBench fetches once and keeps in its own folder.
+
+        Raises
+        ------
+        InputError
+            SeisBench is not installed, or cannot fetch them.
+        """
+        kind, found = _phasenet(), cls.__new__(cls)
+        try:
+            found.model = kind.from_pretrained(WEIGHTS).to(device).eval()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+            raise InputError(f"SeisBench cannot fetch PhaseNet ({reason}); give a file with --picker-weights") from None
+        found.device = torch.device(device)
+        return found
 
     def __call__(self, waveforms: np.ndarray, sampling_rate: float) -> Onsets:
         """Onsets in ``waveforms`` (N, T) of one component, or (N, 3, T) of E, N, Z; the likeliest pair of P and S.
@@ -94,6 +108,17 @@ class PhaseNetPicker:
             found[:, :, within] += told[:, [letters.index("P"), letters.index("S")]].transpose(1, 0, 2)
             windows[within] += 1.0
         return found[0] / windows, found[1] / windows
+
+
+def _phasenet():
+    """SeisBench's class."""
+    try:
+        from seisbench.models import PhaseNet
+    except ImportError:
+        raise InputError(
+            "PhaseNet needs SeisBench; install the extra cgm-picker, or leave out --picker-weights"
+        ) from None
+    return PhaseNet
 
 
 def three(piece: torch.Tensor) -> torch.Tensor:

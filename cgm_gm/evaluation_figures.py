@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from cgm_gm.arrivals import Onsets
 from cgm_gm.fas import smoothed_fas
 from cgm_gm.spectrogram import Stft
+from cgm_gm.variability import ranks
 from cgm_gm.waveform_file import UNITS, Waveforms
 from shared.plotting import COLOURS, binned_means, mark_synthetic, new_figure
 
@@ -189,4 +190,27 @@ def planes(places: pd.DataFrame, synthetic: bool) -> Figure:
         axis.set_xlabel(f"{title} 1 (no unit)")
         axis.set_ylabel(f"{title} 2 (no unit)")
     axes[0, 0].legend(fontsize=8)
+    return mark_synthetic(figure, synthetic)
+
+
+def coverage(spread: pd.DataFrame, observed: np.ndarray, sampled: np.ndarray, synthetic: bool) -> Figure:
+    """Ranks of observed ln FAS (N, K) among their samples (N, n, K), and sampled beside observed deviations."""
+    figure, axes = new_figure(1, 2, size=(4.5, 3.2))
+    place, edges = ranks(observed, sampled), np.linspace(0.0, 1.0, BINS + 1)
+    for column, measure in enumerate(spread["measure"]):
+        density, _ = np.histogram(place[:, column], edges, density=True)
+        axes[0, 0].stairs(density, edges, color=COLOURS[column], label=f"{measure:g} Hz")
+    axes[0, 0].axhline(1.0, color="0.4", linewidth=0.8)
+    axes[0, 0].set_xlabel("rank of the observation among its samples (share)")
+    axes[0, 0].set_ylabel("density (1 if calibrated)")
+    axes[0, 0].set_ylim(bottom=0.0)
+    axes[0, 0].legend(fontsize=7)
+    at = np.arange(len(spread))
+    for shift, (kind, colour) in zip((-0.2, 0.2), PAIR.items(), strict=True):
+        name = {"observed": "observed_sigma", "generated": "sampled_sigma"}[kind]
+        axes[0, 1].bar(at + shift, spread[name], 0.4, color=colour, label=kind)
+    axes[0, 1].set_xticks(at, [f"{each:g}" for each in spread["measure"]])
+    axes[0, 1].set_xlabel("frequency (Hz)")
+    axes[0, 1].set_ylabel("deviation (ln units)")
+    axes[0, 1].legend(fontsize=7)
     return mark_synthetic(figure, synthetic)

@@ -1,0 +1,132 @@
+"""The models that a generator is compared with, all on the same records and fitted to the same training events.
+
+Axes: N judged records, K frequencies of `fas.FREQUENCIES`; medians are ln FAS.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from cgm_gm import ergodic, published, sampled
+from cgm_gm.conditions import completed
+from cgm_gm.config import EvaluateConfig
+from cgm_gm.data import ranges
+from cgm_gm.ergodic import Ergodic
+from cgm_gm.fas import FREQUENCIES
+from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.nonergodic import NonErgodic
+from cgm_gm.sampled import Sampled
+from cgm_gm.sessions import PROJECT
+from cgm_gm.subject import Subject
+from cgm_gm.training import Training
+from shared import runs
+from shared.command import InputError
+
+OURS, PUBLISHED, REFITTED, RICHER = "generator", "ergodic, published", "ergodic, refitted", "ergodic, 7 coefficients"
+NON_ERGODIC, BASELINE, NETWORK, TRUTH = "non-ergodic GP", "distance only", "published network", "truth"
+BASELINE_RECIPE = {"tcondvar": 4, "backbone": "ergodic"}
+NETWORK_SAMPLES = 20  # a record, of the published network, whose phases take long
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """``medians`` (N, K) by model, ours first; ``fitted`` predicts anywhere; ``notes`` say what lacks and why."""
+
+    medians: dict[str, np.ndarray]
+    fitted: dict[str, Ergodic | NonErgodic]
+    samples: dict[str, Sampled]
+    notes: list[str]
+
+
+def compare(subject: Subject, ours: Sampled, config: EvaluateConfig, run: runs.Run, device: torch.device) -> Comparison:
+    """Fit the models to ``subject.learnt`` and ask them for the judged records; what is long is kept in ``run``."""
+    table, notes, fitted = completed(subject.judged.table), [], {}
+    medians, samples = {OURS: ours.median}, {}
+    if subject.judged.quantity == "velocity":
+        medians[PUBLISHED] = ergodic.published().predict(table).ln_median
+    else:
+        notes.append(f"{PUBLISHED}: it is of velocity, the records are of {subject.judged.quantity}")
+    learnt, ln_fas = completed(subject.learnt.table), sampled.ln_fas(subject.learnt)
+    fits: dict[str, Callable] = {
+        REFITTED: lambda: Ergodic.fit(learnt, ln_fas, FREQUENCIES),
+        RICHER: lambda: Ergodic.fit(learnt, ln_fas, FREQUENCIES, "quadratic"),
+        NON_ERGODIC: lambda: NonErgodic.fit(learnt, ln_fas, FREQUENCIES, "quadratic"),
+    }
+    for name, fit in tqdm(fits.items(), desc="empirical models", unit="model"):
+        try:
+            fitted[name] = fit()
+        except InputError as error:
+            notes.append(f"{name}: not fitted: {error}")
+        else:
+            medians[name] = fitted[name].predict(table).ln_median
+    for name, made in (
+        (BASELINE, lambda: None if config.skip_baseline else _baseline(subject, config, run, device)),
+        (NETWORK, lambda: None if config.published_run is None else _network(config.published_run, device)),
+    ):
+        generator = made()
+        if generator is not None:
+            n = config.samples if name == BASELINE else min(config.samples, NETWORK_SAMPLES)
+            file = run.path / f"samples_{name.replace(' ', '_')}.npz"
+            samples[name] = sampled.kept(
+                file,
+                lambda: sampled.sample(generator, subject.judged, n, config.seed, name, 0),  # noqa: B023
+            )
+            medians[name] = samples[name].median
+    if subject.truth is not None:
+        columns = [table[name] for name in ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon")]
+        medians[TRUTH] = subject.truth.ln_fas(*(each.to_numpy() for each in columns))
+    return Comparison(medians, fitted, samples, notes)
+
+
+def check(config: EvaluateConfig) -> None:
+    """Refuse, before any work, runs to compare with that are none.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    """
+    for name in (config.baseline, config.published_run):
+        if name is not None:
+            runs.find_run(PROJECT, name)
+
+
+def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: torch.device) -> Generator:
+    """The run that is named, else one of the same recipe but for what it knows, trained and kept in ``run``."""
+    if config.baseline is not None:
+        found = Generator.load(runs.find_run(PROJECT, config.baseline).path / CHECKPOINT, device)
+        _same_events(found, subject, config.baseline)
+        return found
+    path = run.path / "baseline.pt"
+    if not path.exists():
+        recipe = dataclasses.replace(subject.recipe, **BASELINE_RECIPE)
+        training = Training(subject.learnt, recipe, subject.recipe.seed, device)
+        for _ in tqdm(range(recipe.epochs), desc=f"{BASELINE}: training", unit="epoch"):
+            training.run_epoch()
+        card = {"provenance": {"data": subject.source.describe()}, "ranges": ranges(training.table), "recipe": recipe}
+        training.generator(card).save(path)
+    return Generator.load(path, device)
+
+
+def _same_events(generator: Generator, subject: Subject, name: str) -> None:
+    """Refuse a baseline that may have learnt from what is judged."""
+    card = generator.card
+    told = [card["recipe"].get(each) for each in ("seed", "test_share")]
+    if told != [subject.recipe.seed, subject.recipe.test_share]:
+        raise InputError(f"{name}: trained with other --seed or --test-share than {subject.run}, on other events")
+    if card["recipe"].get("tcondvar") == 2:
+        raise InputError(f"{name}: knows places; train the baseline with --tcondvar 4 --backbone ergodic")
+
+
+def _network(name: str, device: torch.device) -> published.PublishedGenerator:
+    """The published network of a run."""
+    raise InputError(f"{name}: runs of the published network cannot be read yet")
+
+
+def path_of(run: runs.Run) -> Path:
+    """Where our own samples are kept."""
+    return run.path / "samples.npz"
