@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cgm_gm import ergodic, published, sampled
+from cgm_gm import ergodic, generators, sampled
 from cgm_gm.conditions import completed
-from cgm_gm.config import EvaluateConfig
+from cgm_gm.config import EvaluateConfig, Recipe
 from cgm_gm.data import ranges
 from cgm_gm.ergodic import Ergodic
 from cgm_gm.fas import FREQUENCIES
-from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.generator import CHECKPOINT
+from cgm_gm.generators import AnyGenerator
 from cgm_gm.nonergodic import NonErgodic
 from cgm_gm.sampled import Sampled
 from cgm_gm.sessions import PROJECT
@@ -65,7 +66,7 @@ def compare(subject: Subject, ours: Sampled, config: EvaluateConfig, run: runs.R
             medians[name] = fitted[name].predict(table).ln_median
     for name, made in (
         (BASELINE, lambda: None if config.skip_baseline else _baseline(subject, config, run, device)),
-        (NETWORK, lambda: None if config.published_run is None else _network(config.published_run, device)),
+        (NETWORK, lambda: None if config.published_run is None else _other(config.published_run, subject, device)),
     ):
         generator = made()
         if generator is not None:
@@ -95,36 +96,36 @@ def check(config: EvaluateConfig) -> None:
             runs.find_run(PROJECT, name)
 
 
-def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: torch.device) -> Generator:
+def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: torch.device) -> AnyGenerator:
     """The run that is named, else one of the same recipe but for what it knows, trained and kept in ``run``."""
     if config.baseline is not None:
-        found = Generator.load(runs.find_run(PROJECT, config.baseline).path / CHECKPOINT, device)
-        _same_events(found, subject, config.baseline)
+        found = _other(config.baseline, subject, device)
+        if found.card["recipe"].get("tcondvar") == 2:
+            raise InputError(
+                f"{config.baseline}: knows places; train it by --tcondvar 4 --backbone ergodic"
+            )
         return found
     path = run.path / "baseline.pt"
     if not path.exists():
-        recipe = dataclasses.replace(subject.recipe, **BASELINE_RECIPE)
+        own = subject.recipe.recipe()
+        recipe = dataclasses.replace(own if isinstance(own, Recipe) else Recipe(), **BASELINE_RECIPE)
         training = Training(subject.learnt, recipe, subject.recipe.seed, device)
         for _ in tqdm(range(recipe.epochs), desc=f"{BASELINE}: training", unit="epoch"):
             training.run_epoch()
         card = {"provenance": {"data": subject.source.describe()}, "ranges": ranges(training.table), "recipe": recipe}
         training.generator(card).save(path)
-    return Generator.load(path, device)
+    return generators.load(path, device)
 
 
-def _same_events(generator: Generator, subject: Subject, name: str) -> None:
-    """Refuse a baseline that may have learnt from what is judged."""
-    card = generator.card
-    told = [card["recipe"].get(each) for each in ("seed", "test_share")]
-    if told != [subject.recipe.seed, subject.recipe.test_share]:
-        raise InputError(f"{name}: trained with other --seed or --test-share than {subject.run}, on other events")
-    if card["recipe"].get("tcondvar") == 2:
-        raise InputError(f"{name}: knows places; train the baseline with --tcondvar 4 --backbone ergodic")
-
-
-def _network(name: str, device: torch.device) -> published.PublishedGenerator:
-    """The published network of a run."""
-    raise InputError(f"{name}: runs of the published network cannot be read yet")
+def _other(name: str, subject: Subject, device: torch.device) -> AnyGenerator:
+    """The generator of another run, refused if it may have learnt from what is judged."""
+    found = generators.load(runs.find_run(PROJECT, name).path / CHECKPOINT, device)
+    cards = found.card, subject.generator.card
+    split = [[card["recipe"].get(each) for each in ("seed", "test_share")] for card in cards]
+    files = [card["provenance"]["data"].get("sha256") for card in cards]
+    if split[0] != split[1] or files[0] != files[1]:
+        raise InputError(f"{name}: trained with other data, --seed or --test-share than {subject.run}; train it alike")
+    return found
 
 
 def path_of(run: runs.Run) -> Path:

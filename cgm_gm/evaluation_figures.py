@@ -120,7 +120,8 @@ def arrivals(observed: Onsets, generated: Onsets, expected: Onsets, rhyp: np.nda
         axes[0, 2].hist(np.clip(off, -2.0, 2.0), edges, histtype="step", color=colour, label=label)
     axes[0, 2].set_xlabel("generated − expected onset (s; ends: beyond)")
     axes[0, 2].set_ylabel("records")
-    axes[0, 2].legend(fontsize=7)
+    axes[0, 2].set_ylim(0.0, 1.35 * axes[0, 2].get_ylim()[1])
+    axes[0, 2].legend(fontsize=7, loc="upper left")
     return mark_synthetic(figure, synthetic)
 
 

@@ -39,7 +39,9 @@ def _headline(found: Evaluation) -> list[Section]:
         *[f"Note: {note}." for note in found.notes],
     ]
     shown = found.tables["targets"]
-    shown = shown.assign(reached=[MET.get(each, "not measured") for each in shown["reached"]])
+    unknown = np.where(shown["wanted"] == "", "", "not measured")
+    verdicts = [MET.get(*pair) for pair in zip(shown["reached"], unknown, strict=True)]
+    shown = shown.assign(reached=verdicts)
     return [Section("What it must reach", text, [ShownTable(shown, "Every target, measured here")])]
 
 

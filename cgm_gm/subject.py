@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cgm_gm import data
+from cgm_gm import data, generators
 from cgm_gm.config import EvaluateConfig, TrainConfig
 from cgm_gm.data import Source
-from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.generator import CHECKPOINT
+from cgm_gm.generators import AnyGenerator
 from cgm_gm.sessions import PROJECT
 from cgm_gm.truth import Truth
 from cgm_gm.waveform_file import Waveforms
@@ -24,7 +25,7 @@ class Subject:
     """``judged`` are records of events that training has not seen, unless ``seen``; ``learnt`` what it had."""
 
     run: Path
-    generator: Generator
+    generator: AnyGenerator
     recipe: TrainConfig
     source: Source  # of the judged records
     judged: Waveforms
@@ -59,7 +60,7 @@ def load_subject(config: EvaluateConfig, device: torch.device) -> Subject:
         judged by it.
     """
     run = runs.find_run(PROJECT, config.run)
-    generator = Generator.load(run.path / CHECKPOINT, device)
+    generator = generators.load(run.path / CHECKPOINT, device)
     recipe = read_config(run.path / CONFIG, TrainConfig)
     own, source = _sources(run, recipe, config.data)
     training, held = split_events(own.waveforms.table, recipe.test_share, recipe.seed)
@@ -101,7 +102,7 @@ def _sources(run: runs.Run, recipe: TrainConfig, given: Path | None) -> tuple[So
     return own, own if other is None else other
 
 
-def _check(generator: Generator, judged: Waveforms, source: Source) -> None:
+def _check(generator: AnyGenerator, judged: Waveforms, source: Source) -> None:
     quantity = generator.card["provenance"]["data"]["quantity"]
     wanted = generator.scaling.sampling_rate, generator.scaling.stft.n_samples, generator.scaling.before, quantity
     found = judged.sampling_rate, judged.waveforms.shape[1], judged.before, judged.quantity
