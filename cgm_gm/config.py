@@ -240,11 +240,13 @@ class SearchConfig:
     tcondvar: Literal[0, 1, 2, 3, 4] = 2
     """Conditions, as of train_cgm.py; 4 is the distance-only baseline."""
     network: Literal["ours", "published"] = "ours"
-    """Which network to search for; the published one cannot be searched yet."""
+    """Which network to search for: ours, or the published one in its published space."""
+    free_running: bool = False
+    """As of train_cgm.py, of the published network."""
     max_evals: int = 30
     """Trials."""
-    epochs: int = 15
-    """Passes over the training records in every trial."""
+    epochs: int | None = None
+    """Passes over the training records in every trial (ours: 15; published: 60)."""
     backbone: Literal["spatial", "ergodic"] = "spatial"
     """Level to start from, as of train_cgm.py."""
     data: Path | None = None
@@ -256,7 +258,11 @@ class SearchConfig:
     seed: int = 0
     """Seed of the splits, the proposals, the weights and the synthetic data."""
     engine: Literal["local", "ray"] = "local"
-    """local: one trial after the other in this process; ray: on a Ray cluster (not there yet)."""
+    """local: one trial after the other in this process; ray: several at a time, on a Ray cluster."""
+    workers: int = 2
+    """Trials at a time on Ray."""
+    address: str | None = None
+    """Of a running Ray cluster, HOST:PORT or auto; none: one is started on this machine for the search."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 2

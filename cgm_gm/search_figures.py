@@ -5,25 +5,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from cgm_gm.search_spaces import Space
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 
-NAMES = {
-    "learning_rate": "learning rate (peak)",
-    "weight_decay": "weight decay",
-    "latent": "dimensions of the code",
-    "hidden": "units of the layers",
-    "batch": "records in a step",
-    "n_fft": "samples of a frame",
-}
-LOGARITHMIC = ("learning_rate", "weight_decay")
 ROOM = 1.12  # above the worst trial
 SHIFT = 0.12  # over which trials of the same value are spread, of their distance
 
 
-def every(table: pd.DataFrame, synthetic: bool) -> dict[str, Figure]:
+def every(table: pd.DataFrame, space: Space, synthetic: bool) -> dict[str, Figure]:
     """All figures by name; ``table`` is that of `search.trial_table`."""
     table = table[np.isfinite(table["misfit"])].sort_values("trial", ignore_index=True)
-    return {"search": course(table, synthetic), "options": options(table, synthetic)}
+    return {"search": course(table, synthetic), "options": options(table, space, synthetic)}
 
 
 def course(table: pd.DataFrame, synthetic: bool) -> Figure:
@@ -41,18 +33,19 @@ def course(table: pd.DataFrame, synthetic: bool) -> Figure:
     second.set_xlabel("discriminative score (0: indistinguishable, .5: always told)")
     second.legend(frameon=False)
     second.set_xlim(-0.02, 0.52)
-    first.set_ylabel("misfit of FAS: |bias| + |spread| (ln units)")
+    first.set_ylabel("misfit: CRPS of ln FAS (ln units)")
     first.set_ylim(0.0, ROOM * table["misfit"].max())
     return mark_synthetic(figure, synthetic)
 
 
-def options(table: pd.DataFrame, synthetic: bool) -> Figure:
+def options(table: pd.DataFrame, space: Space, synthetic: bool) -> Figure:
     """Misfit against every option that was searched, the best marked."""
-    figure, axes = new_figure(2, 3, size=(3.2, 2.7), sharey=True)
+    shown = [name for name in space.searched if name != "hop"]  # which goes with n_fft
+    figure, axes = new_figure(2, -(-len(shown) // 2), size=(3.2, 2.7), sharey=True)
     best = int(table["misfit"].idxmin())
-    for axis, (name, label) in zip(axes.flat, NAMES.items(), strict=True):
+    for axis, name in zip(axes.flat, shown, strict=True):
         values = table[name].to_numpy(float)
-        if name in LOGARITHMIC:
+        if name in space.logarithmic:
             axis.set_xscale("log")
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.xaxis.set_minor_formatter(NullFormatter())
@@ -63,9 +56,9 @@ def options(table: pd.DataFrame, synthetic: bool) -> Figure:
             axis.set_xlim(-0.5, len(known) - 0.5)
         axis.plot(values, table["misfit"], "o", markersize=4, color=COLOURS[0], label="a trial")
         axis.plot(values[best], table["misfit"][best], "*", markersize=13, color=COLOURS[1], label="best")
-        axis.set_xlabel(label)
+        axis.set_xlabel(space.searched[name])
     for axis in axes[:, 0]:
-        axis.set_ylabel("misfit of FAS (ln units)")
+        axis.set_ylabel("misfit: CRPS of ln FAS\n(ln units)")
         axis.set_ylim(0.0, ROOM * table["misfit"].max())
     axes[0, 0].legend(frameon=False, fontsize=7)
     return mark_synthetic(figure, synthetic)

@@ -1,10 +1,16 @@
 """By what a trial of the search is judged: Fourier amplitudes of events it has not learnt from, and a classifier.
 
+The misfit is the continuous ranked probability score of ln FAS. It is a proper score: no generator has a smaller one,
+on average, than that which draws from what is true under the conditions given. Wrong levels, wrong spreads and medians
+that know too little of the place all cost, in ln units. |bias| + |spread|, which stands beside it, is 0 also for a
+generator that knows nothing of magnitude and distance but scatters as widely as the records do.
+
 Axes: N records, S samples of a record, K frequencies, T samples in time.
 """
 
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
@@ -14,11 +20,12 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from cgm_gm.fas import smoothed_fas
-from cgm_gm.generator import Generator
+from cgm_gm.fas import FREQUENCIES, smoothed_fas
+from cgm_gm.generators import AnyGenerator
 from cgm_gm.spectrogram import Stft
 from cgm_gm.waveform_file import Waveforms
 from shared.command import InputError
+from shared.scores import crps_samples
 
 SAMPLES = 10  # of every record
 MOST = 400  # records to judge by
@@ -28,20 +35,29 @@ PARTS = 10  # of the time, for the classifier
 QUIET = 1e-12  # share of a record's power added to every cell
 FOLDS = 5
 PENALTY = 0.05  # C of the logistic regression
+LISTS, NUMBERS = ("crps", "bias", "spread", "sigma"), ("misfit", "bias_spread", "discriminative")  # of a judgement
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What came of a generator; tuples are over `fas.FREQUENCIES`, natural logarithms."""
+    """What came of a generator; tuples are over `fas.FREQUENCIES`, natural logarithms; see `fas_misfit`."""
 
     misfit: float
+    crps: tuple[float, ...]
     bias: tuple[float, ...]
     spread: tuple[float, ...]
     sigma: tuple[float, ...]
-    discriminative: float
+    bias_spread: float
+    discriminative: float = math.nan
+
+    @classmethod
+    def failed(cls) -> "Judgement":
+        """Of a training of which nothing came."""
+        lists = dict.fromkeys(LISTS, (math.nan,) * len(FREQUENCIES))
+        return cls(misfit=math.nan, bias_spread=math.nan, **lists)
 
 
-def judge(generator: Generator, unseen: Waveforms, seed: int) -> Judgement:
+def judge(generator: AnyGenerator, unseen: Waveforms, seed: int) -> Judgement:
     """Draw `SAMPLES` waveforms of every record (of at most `MOST`) of events not learnt from, and compare.
 
     Raises
@@ -70,19 +86,21 @@ def _ln_fas(waveforms: np.ndarray, dt: float) -> np.ndarray:
 
 
 def fas_misfit(observed: np.ndarray, sampled: np.ndarray) -> Judgement:
-    """The misfit of ln FAS ``sampled`` (N, S, K) to ``observed`` (N, K), 0 for a generator without fault.
+    """The misfit of ln FAS ``sampled`` (N, S, K) to ``observed`` (N, K).
 
-    At every frequency, with residual = observed - mean of a record's samples: ``bias``, the mean residual; ``spread``,
-    ln(sampled sigma / observed sigma); ``sigma``, the standard deviation of residuals, which a better median lowers.
-    The sampled sigma is the root of the mean variance of a record's samples. The observed sigma is that of the
-    residuals, less what S samples leave uncertain of their mean. ``misfit`` is the mean of |bias| + |spread|.
+    ``crps`` is the score at every frequency, fair to the number of samples, ``misfit`` their mean. With residual =
+    observed - mean of a record's samples: ``bias``, the mean residual; ``spread``, ln(sampled sigma / observed sigma);
+    ``sigma``, the standard deviation of residuals, which a better median lowers. The sampled sigma is the root of the
+    mean variance of a record's samples. The observed sigma is that of the residuals, less what S samples leave
+    uncertain of their mean. ``bias_spread`` is the mean of |bias| + |spread|.
     """
+    score = crps_samples(np.moveaxis(sampled, 1, 0), observed, fair=True).mean(axis=0)
     residual = observed - sampled.mean(axis=1)
     variance, drawn = residual.var(axis=0, ddof=1), sampled.var(axis=1, ddof=1).mean(axis=0)
     own = np.maximum(variance - drawn / sampled.shape[1], LEAST_SHARE * variance)
     bias, spread = residual.mean(axis=0), 0.5 * np.log(drawn / own)
-    misfit = float((np.abs(bias) + np.abs(spread)).mean())
-    return Judgement(misfit, *(tuple(each.tolist()) for each in (bias, spread, np.sqrt(variance))), float("nan"))
+    lists = (tuple(each.tolist()) for each in (score, bias, spread, np.sqrt(variance)))
+    return Judgement(float(score.mean()), *lists, float((np.abs(bias) + np.abs(spread)).mean()))
 
 
 def cells(waveforms: np.ndarray, sampling_rate: float) -> np.ndarray:

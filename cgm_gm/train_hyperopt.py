@@ -8,19 +8,9 @@ import sys
 from cgm_gm import search_figures
 from cgm_gm.config import SearchConfig
 from cgm_gm.data import load
-from cgm_gm.search import (
-    PROJECT,
-    TABLE,
-    TRIALS,
-    WHAT,
-    Shelf,
-    check,
-    described,
-    results,
-    results_text,
-    search,
-    trial_table,
-)
+from cgm_gm.search import PROJECT, TABLE, TRIALS, WHAT, check, described, results, results_text, search, trial_table
+from cgm_gm.search_spaces import SPACES
+from cgm_gm.search_trials import Shelf
 from shared import runs
 from shared.command import run_command
 from shared.records import split_events
@@ -46,7 +36,7 @@ def main(config: SearchConfig) -> None:
 
     synthetic, table, found = source.waveforms.synthetic, trial_table(trials), results(trials, config)
     runs.write_table(run.path / TABLE, table)
-    for name, figure in search_figures.every(table, synthetic).items():
+    for name, figure in search_figures.every(table, SPACES[config.network], synthetic).items():
         runs.write_figure(run.figures / f"{name}.png", figure)
     run.finish({"data": source.describe(), **found})
     if synthetic:

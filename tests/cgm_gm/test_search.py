@@ -1,6 +1,7 @@
 """The search: what is proposed, what judges, what a kill leaves, what the last line says."""
 
 import dataclasses
+import importlib.util
 import json
 import math
 import runpy
@@ -12,26 +13,34 @@ import numpy as np
 import pytest
 import tyro
 
+from cgm_gm import generators, search_trials, simulation
 from cgm_gm import search as of_search
-from cgm_gm import simulation
-from cgm_gm.config import Recipe, SearchConfig, TrainConfig
+from cgm_gm.config import PublishedRecipe, Recipe, SearchConfig, TrainConfig
 from cgm_gm.fas import FREQUENCIES
 from cgm_gm.generator import CHECKPOINT, Generator
 from cgm_gm.prepared import Prepared
-from cgm_gm.search import TRIAL, Shelf, Trial, check, default_point, propose, recipe_of, search, trial_table
+from cgm_gm.published import PublishedGenerator
+from cgm_gm.search import check, search, trial_table
 from cgm_gm.search_figures import every
 from cgm_gm.search_objective import Judgement
+from cgm_gm.search_spaces import BATCHES, FRAMES, OURS, PUBLISHED, STARTUP
+from cgm_gm.search_trials import TRIAL, Shelf, Trial
 from cgm_gm.training import Training
 from shared.command import InputError
 from shared.records import split_events
 
 CONFIG = SearchConfig(max_evals=3, epochs=1, validation_share=0.2)
+THEIRS = SearchConfig(network="published", max_evals=2, epochs=1)
 CARD = {"data": {"synthetic": True}}
 
 
 def trial(point, misfit):
-    lists = [(0.1,) * len(FREQUENCIES)] * 3
-    return Trial(point, recipe_of(point, CONFIG), Judgement(misfit, *lists, 0.2), 5.0, 1.0)
+    lists = [(0.1,) * len(FREQUENCIES)] * 4
+    return Trial(point, OURS.recipe(point, CONFIG), Judgement(misfit, *lists, 0.2, 0.2), 5.0, 1.0)
+
+
+def propose(seed, trials):
+    return of_search.propose(OURS, seed, trials)
 
 
 def run_out(n, seed=0, misfit=lambda point: abs(math.log(point["learning_rate"] / 2e-3))):
@@ -46,7 +55,7 @@ def run_out(n, seed=0, misfit=lambda point: abs(math.log(point["learning_rate"] 
 # --- proposals ---
 def test_the_first_point_is_the_default_recipe():
     expected = Recipe(epochs=CONFIG.epochs, validation_share=CONFIG.validation_share)
-    assert recipe_of(propose(0, []), CONFIG) == expected
+    assert OURS.recipe(propose(0, []), CONFIG) == expected
 
 
 def test_proposals_follow_from_seed_and_trials_alone():
@@ -55,7 +64,7 @@ def test_proposals_follow_from_seed_and_trials_alone():
     assert propose(0, trials) != propose(1, trials)
     worse = [*trials[:-1], dataclasses.replace(trials[0], point=trials[-1].point)]
     assert len({tuple(each.point.values()) for each in trials}) == 16
-    assert propose(0, worse).keys() == default_point().keys()
+    assert propose(0, worse).keys() == OURS.default().keys()
 
 
 def test_points_are_plain_numbers_within_the_space():
@@ -64,7 +73,7 @@ def test_points_are_plain_numbers_within_the_space():
         recipe = each.recipe
         assert recipe.latent in range(4, 33, 4) and recipe.hidden in range(32, 193, 32)
         assert 1e-3 <= recipe.learning_rate <= 2e-2 and 1e-3 <= recipe.weight_decay <= 1.0
-        assert recipe.batch in of_search.BATCHES and (recipe.n_fft, recipe.hop) in of_search.FRAMES
+        assert recipe.batch in BATCHES and (recipe.n_fft, recipe.hop) in FRAMES
 
 
 def test_the_tree_learns_from_misfits():
@@ -74,7 +83,7 @@ def test_the_tree_learns_from_misfits():
         return abs(math.log(each.point["learning_rate"] / 2e-3))
 
     found = [run_out(40, seed=seed) for seed in range(3)]
-    early = np.mean([distance(each) for trials in found for each in trials[1 : of_search.STARTUP]])
+    early = np.mean([distance(each) for trials in found for each in trials[1:STARTUP]])
     late = np.mean([distance(each) for trials in found for each in trials[20:]])
     assert late < 0.6 * early
 
@@ -82,7 +91,7 @@ def test_the_tree_learns_from_misfits():
 def test_failed_trials_do_not_stop_the_proposals():
     trials = run_out(14, misfit=lambda point: math.nan if point["batch"] == 0 else 1.0 + point["latent"])
     assert any(math.isinf(each.misfit) for each in trials)
-    assert propose(0, trials).keys() == default_point().keys()
+    assert propose(0, trials).keys() == OURS.default().keys()
 
 
 # --- trials ---
@@ -117,7 +126,7 @@ def test_every_trial_keeps_a_generator(searched, data):
         made = Generator.load(home / CHECKPOINT)
         assert made.scaling.stft.n_fft == each.recipe.n_fft
         assert (home / CHECKPOINT).stat().st_size < 5e6
-        assert Trial.load(home / TRIAL, each.point, each.recipe) == each
+        assert Trial.load(home / TRIAL, CONFIG, each.point) == each
 
 
 def test_a_resumed_search_equals_an_uninterrupted_one(shelf, searched, tmp_path, monkeypatch):
@@ -145,15 +154,15 @@ def test_what_is_shared_is_made_once(data, monkeypatch, tmp_path):
     made = []
     init = Prepared.__init__
     monkeypatch.setattr(Prepared, "__init__", lambda self, *args: (made.append(args), init(self, *args))[1])
-    points = [default_point() | {"latent": latent} for latent in (4.0, 8.0)]
-    monkeypatch.setattr(of_search, "propose", lambda seed, earlier: points[len(earlier)])
+    points = [OURS.default() | {"latent": latent} for latent in (4.0, 8.0)]
+    monkeypatch.setattr(of_search, "propose", lambda space, seed, earlier: points[len(earlier)])
     config = dataclasses.replace(CONFIG, max_evals=2)
     search(Shelf(data.training, config), config, tmp_path, CARD)
     assert len(made) == 1
 
 
 def test_prepared_for_another_recipe_is_refused(data, shelf):
-    ready = shelf.prepared(recipe_of(default_point(), CONFIG))
+    ready = shelf.prepared(OURS.recipe(OURS.default(), CONFIG))
     with pytest.raises(ValueError, match="prepared for"):
         Training(data.training, Recipe(n_fft=128, hop=37, validation_share=0.2), 0, prepared=ready)
 
@@ -161,10 +170,12 @@ def test_prepared_for_another_recipe_is_refused(data, shelf):
 def test_validation_events_judge_and_test_events_are_never_seen(data, shelf, monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(
-        of_search, "judge", lambda made, unseen, seed: (seen.append(unseen), trial({**default_point()}, 1.0).judged)[1]
+        search_trials,
+        "judge",
+        lambda made, unseen, seed: (seen.append(unseen), trial({**OURS.default()}, 1.0).judged)[1],
     )
     search(shelf, dataclasses.replace(CONFIG, max_evals=1), tmp_path, CARD)
-    ready = shelf.prepared(recipe_of(default_point(), CONFIG))
+    ready = shelf.prepared(OURS.recipe(OURS.default(), CONFIG))
     judged = set(seen[0].table["event_id"])
     assert judged == set(ready.table["event_id"].iloc[ready.held]) and len(judged) >= 2
     assert not judged & set(ready.table["event_id"].iloc[ready.rows])
@@ -199,31 +210,69 @@ def test_a_trial_of_another_search_is_refused(shelf, searched):
 def test_table_and_figures(searched):
     table = trial_table(searched[1])
     assert table["misfit"].is_monotonic_increasing and sorted(table["trial"]) == [1, 2, 3]
+    np.testing.assert_allclose(
+        table["misfit"], table[[f"crps_{each:g}hz" for each in FREQUENCIES]].mean(axis=1), rtol=1e-12
+    )
     parts = [[f"{name}_{each:g}hz" for each in FREQUENCIES] for name in ("bias", "spread")]
     again = sum(table[names].abs().mean(axis=1) for names in parts)
-    np.testing.assert_allclose(table["misfit"], again, rtol=1e-12)
-    drawn = every(table, synthetic=True)
+    np.testing.assert_allclose(table["bias_spread"], again, rtol=1e-12)
+    drawn = every(table, OURS, synthetic=True)
     assert set(drawn) == {"search", "options"}
     marked = drawn["search"].axes[0].lines[0]
     assert sorted(marked.get_ydata()) == sorted(table["misfit"])
 
 
 def test_the_last_line_trains_with_the_best(searched):
-    config = dataclasses.replace(CONFIG, seed=4, test_share=0.3)
+    config = dataclasses.replace(CONFIG, seed=4, test_share=0.3)  # of ours; for the published one see below
     words = shlex.split(of_search.command(searched[1][1].recipe, config))
     assert words[:2] == ["python", "cgm_gm/train_cgm.py"]
     given = tyro.cli(TrainConfig, args=words[2:])
-    assert {each.name: getattr(given, each.name) for each in dataclasses.fields(Recipe)} == dataclasses.asdict(
-        searched[1][1].recipe
-    )
+    assert given.recipe() == searched[1][1].recipe
     assert (given.seed, given.test_share) == (4, 0.3)
+
+
+# --- the published network ---
+def test_the_published_space_holds_the_reported_recipe():
+    assert PUBLISHED.recipe(of_search.propose(PUBLISHED, 0, []), THEIRS) == PublishedRecipe(
+        epochs=1, validation_share=0.2
+    )
+
+
+def test_published_points_stand_for_published_choices():
+    trials = []
+    for _ in range(14):
+        point = of_search.propose(PUBLISHED, 1, trials)
+        found = PUBLISHED.recipe(point, THEIRS)
+        assert PUBLISHED.of_recipe(found) == point
+        lists = [(0.1,) * len(FREQUENCIES)] * 4
+        trials.append(Trial(point, found, Judgement(found.beta, *lists, 0.2, 0.2), 5.0, 1.0))
+    assert len({tuple(each.point.values()) for each in trials}) > 10
+
+
+def test_the_published_network_is_searched_and_resumed(data, tmp_path):
+    config = dataclasses.replace(THEIRS, free_running=True)
+    shelf = Shelf(data.training, config)
+    search(shelf, dataclasses.replace(config, max_evals=1), tmp_path, CARD)
+    trials = search(shelf, config, tmp_path, CARD)
+    made = generators.load(tmp_path / "0002" / CHECKPOINT)
+    assert isinstance(made, PublishedGenerator) and made.network.latent == trials[1].recipe.latent
+    assert all(math.isfinite(each.misfit) and each.recipe.free_running for each in trials)
+    assert set(every(trial_table(trials), PUBLISHED, synthetic=True)) == {"search", "options"}
+    words = shlex.split(of_search.command(trials[1].recipe, config))
+    assert tyro.cli(TrainConfig, args=words[2:]).recipe() == trials[1].recipe
+
+
+def test_without_ray_one_line_says_so(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"--engine ray: Ray is not installed; pip install"):
+        check(SearchConfig(engine="ray"))
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"network": "published"}, "--network published"),
-        ({"engine": "ray"}, "--engine ray: "),
+        ({"free_running": True}, "--free-running: an option of --network published"),
+        ({"address": "auto"}, "--address: is of a Ray cluster"),
         ({"max_evals": 0}, "--max-evals 0"),
         ({"validation_share": 1.0}, "--validation-share 1"),
     ],
@@ -246,7 +295,7 @@ def test_the_script_from_a_file_to_the_last_line(data, tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", [script, *options, "--threads", "1"])
     runpy.run_path(script, run_name="__main__")
     last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert last.startswith("python cgm_gm/train_cgm.py --tcondvar 4")
+    assert last.startswith("python cgm_gm/train_cgm.py --network ours --tcondvar 4")
     names = {
         "config.json",
         "provenance.json",

@@ -1,0 +1,69 @@
+"""A Ray cluster for a while: one that runs already, or one started on this machine. Ray is an extra; see `check`."""
+
+import contextlib
+import importlib.util
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from shared.command import InputError
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+def check() -> None:
+    """Refuse, before any work, to go to Ray where it is not installed.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(
+            "--engine ray: Ray is not installed; pip install 'ground-motion-learning[ray]', or --engine local"
+        )
+
+
+@contextlib.contextmanager
+def joined(address: str | None, cpus: int) -> Iterator[ModuleType]:
+    """Ray, joined to the cluster at ``address``, or to one of this machine with ``cpus``, which ends with the block.
+
+    Raises
+    ------
+    InputError
+        There is no cluster at the address.
+    """
+    os.environ |= {name: os.environ.get(name, value) for name, value in QUIET.items()}
+    import ray  # an extra, and its settings are read here
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # of its own affairs
+        options = {"address": address}
+        if address is None:
+            short = "/tmp" if Path("/tmp").is_dir() else None  # names of sockets are limited to 107 characters
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True)
+            )
+            options = {"address": "local", "num_cpus": cpus, "include_dashboard": False, "_temp_dir": folder}
+        try:
+            ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            raise InputError(f"--address {address}: no Ray cluster there ({reason}); start one, or drop it") from None
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
