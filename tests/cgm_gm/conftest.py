@@ -44,3 +44,18 @@ def generator(training, simulated):
     stations = table[["station_id", "station_lat", "station_lon"]].drop_duplicates("station_id").to_dict("list")
     card = {"provenance": {"data": source.describe()}, "ranges": ranges(table), "stations": stations}
     return training.generator(card)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory):
+    """A folder with ``records.h5``, 120 records of 24 events, and ``run``, a training on them of two epochs."""
+    from script_running import run_here, succeed
+
+    from cgm_gm import simulation
+
+    folder = tmp_path_factory.mktemp("trained_run")
+    made = simulation.simulate(0, n_events=24, n_stations=14, n_records=120, duration=20.0)[0]
+    simulation.write(folder / "records.h5", made)
+    options = ("--data", "records.h5", "--epochs", "2", "--latent", "3", "--hidden", "16", "--threads", "1")
+    succeed("cgm_gm/train_cgm.py", *options, "--output", "run", cwd=folder, run=run_here)
+    return folder
