@@ -18,7 +18,6 @@ from cgm_gm.comparison import OURS, Comparison
 from cgm_gm.conditions import completed
 from cgm_gm.config import EvaluateConfig
 from cgm_gm.fas import FREQUENCIES, smoothed_fas
-from cgm_gm.generator import Generator
 from cgm_gm.likeness import Maps
 from cgm_gm.sampled import MEASURES, Sampled
 from cgm_gm.spectrogram import Stft
@@ -95,8 +94,7 @@ def evaluate(
     clock("spectra and intensities")
     ln_fas, ln_measures = sampled.ln_fas(judged), sampled.ln_measures(judged.waveforms, judged)
     tables = _residuals(compared, samples, ln_fas, ln_measures, judged.table, config.seed)
-    if isinstance(generator, Generator):
-        tables["phase"] = phase_round_trip(judged, generator.scaling.stft, config.seed)
+    tables["phase"] = phase_round_trip(judged, generator.scaling.stft, config.seed)
     clock("arrivals")
     picks = _tried("arrivals", lambda: picked(judged, first, picker), notes)
     if picks is not None:

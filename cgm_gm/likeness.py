@@ -17,7 +17,7 @@ from cgm_gm.fas import FREQUENCIES, smoothed_fas
 from cgm_gm.sampled import Generates
 from cgm_gm.subject import Subject
 
-SHAPE, SOURCES, SAMPLES = (18, 18), 3, 30
+SHAPE, SOURCES, SAMPLES = (16, 16), 3, 25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,8 @@ def scenarios(subject: Subject) -> pd.DataFrame:
     events = subject.judged.table.drop_duplicates("event_id")
     places = events[["source_lat", "source_lon"]].to_numpy()
     across = (places - places.mean(axis=0)) @ np.linalg.svd(places - places.mean(axis=0), full_matrices=False)[2][0]
-    chosen = events.iloc[np.argsort(across)[np.unique(np.linspace(0.1, 0.9, SOURCES) * (len(events) - 1)).astype(int)]]
+    ranks = np.unique(np.round(np.linspace(0.1, 0.9, SOURCES) * (len(events) - 1)).astype(int))
+    chosen = events.iloc[np.argsort(across)[ranks]]
     grid = points.grid(SHAPE, points.region_of(subject.generator.card))
     mag = float(np.round(np.quantile(events["mag"], 0.9), 1))
     parts = [

@@ -59,7 +59,7 @@ def sample(generator: Generates, judged: Waveforms, n: int, seed: int, name: str
                     intensities.append(ln_measures(drawn[:, :measured].reshape(-1, length), judged))
                 bar.update(count)
     known = np.concatenate(intensities) if measured else np.zeros((0, len(MEASURES)), np.float32)
-    return Sampled(np.concatenate(spectra), known.reshape(len(judged), measured, -1))
+    return Sampled(np.concatenate(spectra), known.reshape(len(judged), measured, len(MEASURES)))
 
 
 def kept(path: Path, make) -> Sampled:

@@ -13,6 +13,7 @@ ARRIVALS = {"P": 0.5, "S": 0.8}  # s, median absolute errors
 DISCRIMINATIVE = 0.25
 FACTORS = {REFITTED: 1.0, RICHER: 1.0, PUBLISHED: 1.0, BASELINE: 1.0, NON_ERGODIC: 1.0 + ABOVE_GP}
 CORRELATED = (2.0, 5.0)  # Hz
+SEEN = ", ON RECORDS SEEN IN TRAINING: this says nothing of new earthquakes"
 MET = {True: "met", False: "MISSED"}
 
 
@@ -29,7 +30,7 @@ def targets(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _row(target: str, at: str, measured: float, limit: float, below: bool = True, size: bool = False) -> tuple:
     wanted = f"{'|.| ' if size else ''}{'<' if below else '>'} {limit:.3g}"
     if not np.isfinite(measured) or not np.isfinite(limit):
-        return (target, at, np.nan, wanted, None)
+        return (target, at, np.nan, wanted if np.isfinite(limit) else "–", None)
     value = abs(measured) if size else measured
     return (target, at, measured, wanted, bool(value < limit if below else value > limit))
 
@@ -98,7 +99,7 @@ def _discriminative(tables) -> list[tuple]:
     ]
 
 
-def text(table: pd.DataFrame) -> str:
+def text(table: pd.DataFrame, seen: bool) -> str:
     """`targets` for the terminal."""
     lines = [f"{'target':58} {'at':18} {'measured':>9}  wanted"]
     for _, row in table.iterrows():
@@ -106,4 +107,5 @@ def text(table: pd.DataFrame) -> str:
         said = MET.get(row["reached"], "not measured" if row["wanted"] else "")
         lines.append(f"{row['target'][:58]:58} {row['at']:18} {measured:>9}  {row['wanted']:10} {said}")
     known = [each for each in table["reached"] if each is not None]
-    return "\n".join([*lines, f"{sum(known)} of {len(known)} targets met"])
+    lines.append(f"{sum(known)} of {len(known)} targets met" + SEEN * seen)
+    return "\n".join(lines)

@@ -40,7 +40,7 @@ def main(config: EvaluateConfig) -> None:
     run.finish({"data": subject.source.describe(), **evaluation.results(found)})
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(targets.text(found.tables["targets"]))
+    print(targets.text(found.tables["targets"], subject.seen))
     print(f"report: {run.path / 'report.html'}")
 
 
