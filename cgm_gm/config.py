@@ -229,6 +229,12 @@ class GenerateConfig:
     """auto is cuda where there is a GPU."""
     threads: int = 1
     """Threads of torch on the CPU; more gain little, and cost much where others work on the same cores."""
+    engine: Literal["local", "ray"] = "local"
+    """local: in this process; ray: on a Ray cluster, the same waveforms to the last bit where machines are alike."""
+    workers: int = 2
+    """Blocks of waveforms that are computed at a time on Ray."""
+    address: str | None = None
+    """Of a running Ray cluster, HOST:PORT or auto; none: one is started on this machine."""
     restart: bool = False
     """Drop what an interrupted run with other options has left in OUTPUT.parts."""
 

@@ -22,7 +22,8 @@ def main(config: GenerateConfig) -> None:
 
     model = generation.file_hash(checkpoint)
     amounts = (config.realizations, config.seed, config.batch)
-    generation.generate_file(config.output, generator, table, *amounts, model, config.restart)
+    with scenario_run.engine(config) as computed:
+        generation.generate_file(config.output, generator, table, *amounts, model, config.restart, computed)
     print(f"{len(table)} points, {config.realizations} realization(s) each: {config.output}")
 
     if config.mseed is not None:

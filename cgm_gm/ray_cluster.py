@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
 import tempfile
 import warnings
@@ -16,7 +17,6 @@ QUIET = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
@@ -58,8 +58,9 @@ def joined(address: str | None, cpus: int) -> Iterator[ModuleType]:
                 tempfile.TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True)
             )
             options = {"address": "local", "num_cpus": cpus, "include_dashboard": False, "_temp_dir": folder}
+        logging.getLogger("ray").setLevel(logging.ERROR)
         try:
-            ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
+            ray.init(**options, log_to_driver=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
             raise InputError(f"--address {address}: no Ray cluster there ({reason}); start one, or drop it") from None

@@ -1,16 +1,18 @@
 """From the options of ``generate_points.py`` to a table of scenarios, its warnings and its figure."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cgm_gm import generation, map_models, maps, miniseed, points
+from cgm_gm import generation, map_models, maps, miniseed, points, ray_cluster
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
 from cgm_gm.fas import FREQUENCIES
+from cgm_gm.generation import Blocks
 from cgm_gm.generators import AnyGenerator
 from shared import runs
 from shared.command import InputError
@@ -25,14 +27,31 @@ def check(config: GenerateConfig) -> None:
     generation.check_options(config.realizations, config.batch)
     if config.seed < 0:
         raise InputError(f"--seed {config.seed}: must not be negative")
-    if config.threads < 1:
-        raise InputError(f"--threads {config.threads}: must be at least 1")
+    for name in ("threads", "workers"):
+        if getattr(config, name) < 1:
+            raise InputError(f"--{name} {getattr(config, name)}: must be at least 1")
+    if config.engine == "ray":
+        ray_cluster.check()
+    elif config.address is not None:
+        raise InputError("--address: is of a Ray cluster; add --engine ray, or drop it")
     if config.points is not None and config.region is not None:
         raise InputError("--region is of a grid; drop it, or --points")
     if config.mseed is not None:
         miniseed.check_folder(config.mseed)
     if config.coastline is not None:
         maps.read_outline(config.coastline)
+
+
+@contextlib.contextmanager
+def engine(config: GenerateConfig) -> Iterator[Blocks | None]:
+    """What computes the waveforms; None where that is this process."""
+    if config.engine == "local":
+        yield None
+        return
+    from cgm_gm import ray_generation  # Ray is an extra
+
+    with ray_generation.on_cluster(config.address, config.workers, config.threads) as computed:
+        yield computed
 
 
 def table_of(config: GenerateConfig, card: Mapping[str, Any]) -> pd.DataFrame:

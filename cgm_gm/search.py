@@ -183,7 +183,7 @@ def results_text(trials: list[Trial], found: dict[str, Any]) -> str:
     shown = [*SHOWN, *searched(trials[0].recipe), "seconds"]
     best = found["best"]
     return (
-        f"{trial_table(trials)[shown].round(4).to_string(index=False)}\n"
+        f"{trial_table(trials)[shown].to_string(index=False, float_format='{:.4g}'.format)}\n"
         f"best of {found['trials']} trials: trial {best['trial']}, misfit {best['misfit']:.3f}, discriminative score "
         f"{best['discriminative']:.2f}"
         + (f"; {found['failed']} trials failed" if found["failed"] else "")
