@@ -84,13 +84,19 @@ def compare(subject: Subject, ours: Sampled, config: EvaluateConfig, run: runs.R
 
 
 def check(config: EvaluateConfig) -> None:
-    """Refuse, before any work, runs to compare with that are none.
+    """Refuse, before any work, options that nothing can be measured with, and runs to compare with that are none.
 
     Raises
     ------
     InputError
-        There is no such run.
+        It names the option.
     """
+    for name, least in (("samples", 2), ("threads", 1)):
+        if getattr(config, name) < least:
+            raise InputError(f"--{name} {getattr(config, name)}: must be at least {least}")
+    for name in ("seed", "max_records"):
+        if getattr(config, name) < 0:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(config, name)}: must not be negative")
     for name in (config.baseline, config.published_run):
         if name is not None:
             runs.find_run(PROJECT, name)
@@ -101,9 +107,7 @@ def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: t
     if config.baseline is not None:
         found = _other(config.baseline, subject, device)
         if found.card["recipe"].get("tcondvar") == 2:
-            raise InputError(
-                f"{config.baseline}: knows places; train it by --tcondvar 4 --backbone ergodic"
-            )
+            raise InputError(f"{config.baseline}: knows places; train it by --tcondvar 4 --backbone ergodic")
         return found
     path = run.path / "baseline.pt"
     if not path.exists():
