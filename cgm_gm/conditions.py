@@ -1,12 +1,12 @@
 """What a waveform is generated for: the published sets of conditions, scaled by training events.
 
 Set 0 is magnitude, distance and azimuth; 1 the same with depth; 2 magnitude, coordinates of source and station, depth
-(the model proper); 3 magnitude and depth; 4 magnitude, distance and depth (the distance-only baseline).
+(the model proper); 3 magnitude and depth; 4 magnitude, distance and depth (the distance-only baseline). Set 5 is ours, of
+the network whose backbone knows the places: a plane of vibration is the same seen from either end.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,15 +15,15 @@ from cgm_gm.geometry import Frame, azimuth, epicentral_distance, hypocentral_dis
 from cgm_gm.travel_times import GIL7
 from shared.command import InputError
 
-ConditionSet = Literal[0, 1, 2, 3, 4]
 SETS: dict[int, tuple[str, ...]] = {
     0: ("mag", "ln_rhyp", "sin_azimuth", "cos_azimuth"),
     1: ("mag", "ln_rhyp", "sin_azimuth", "cos_azimuth", "depth"),
     2: ("mag", "source_x", "source_y", "station_x", "station_y", "depth"),
     3: ("mag", "depth"),
     4: ("mag", "ln_rhyp", "depth"),
+    5: ("mag", "ln_rhyp", "sin_2azimuth", "cos_2azimuth", "depth"),
 }
-WITH_DISTANCE = (0, 1, 2, 4)
+WITH_DISTANCE = (0, 1, 2, 4, 5)
 NEEDED = ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon")
 NEAREST = 1.0  # km; hypocentral distances below count as this
 
@@ -88,6 +88,7 @@ class Conditions:
         known["ln_rhyp"] = np.log(np.maximum(table["rhyp"].to_numpy(float), NEAREST))
         turn = np.radians(table["azimuth"].to_numpy(float))
         known |= {"sin_azimuth": np.sin(turn), "cos_azimuth": np.cos(turn)}
+        known |= {"sin_2azimuth": np.sin(2.0 * turn), "cos_2azimuth": np.cos(2.0 * turn)}
         for place in ("source", "station"):
             known[f"{place}_x"], known[f"{place}_y"] = self.frame.local(table[f"{place}_lat"], table[f"{place}_lon"])
         return np.column_stack([known[name] for name in self.names])
@@ -105,8 +106,3 @@ class Conditions:
         """Undo `to_dict`."""
         frame = Frame(**content["frame"])
         return cls(int(content["kind"]), frame, tuple(content["centre"]), tuple(content["scale"]))
-
-
-def needs(kind: int) -> Sequence[str]:
-    """What set ``kind`` knows of, in words."""
-    return SETS[kind]

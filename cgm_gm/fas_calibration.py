@@ -1,9 +1,10 @@
 """Generated against observed Fourier amplitudes of the training records: a filter that takes out what is left.
 
-Frames of 1.6 s smear a spectrum, and what a network draws need not vary as much as records of new earthquakes do. So
-after training one waveform is drawn for every training record, about what the backbone says of events that it has not
-seen. The mean difference becomes a filter of all waveforms; where observed residuals vary more than generated ones, a
-random filter, smooth in ln f, adds the rest of their covariance.
+What a network draws is not quite of the backbone's level everywhere, and need not vary as much as records of new
+earthquakes do. So after training one waveform is drawn for every training record, about what the backbone says of
+events that it has not seen. The mean difference, quadratic in the conditions, becomes a filter of what is drawn for
+such conditions; where observed residuals vary more than generated ones, a random filter, smooth in ln f, adds the rest
+of their covariance. Axes: B batch, C conditions, G frequencies of the filter, Q features of the conditions.
 """
 
 import dataclasses
@@ -12,50 +13,66 @@ from typing import Any
 import numpy as np
 import torch
 
+from cgm_gm.model import prior_features
+
+RIDGE = 4.0  # records' worth of no dependence on the conditions
+FARTHEST = 3.0  # deviations of a condition; there is little data beyond
+
 
 @dataclasses.dataclass(frozen=True)
 class FasCalibration:
-    """ln gain at G ``frequencies`` (Hz): ``shift`` (G,), plus ``root`` (G, G) times standard normal draws."""
+    """ln gain at ``frequencies`` (Hz): ``slopes`` (Q, G) of `features`, plus ``root`` (G, G) times normal draws."""
 
     frequencies: tuple[float, ...]
-    shift: np.ndarray
+    slopes: np.ndarray
     root: np.ndarray
 
     @classmethod
-    def none(cls) -> "FasCalibration":
+    def none(cls, n_conditions: int) -> "FasCalibration":
         """One that changes nothing."""
-        return cls((1.0,), np.zeros(1), np.zeros((1, 1)))
+        return cls((1.0,), np.zeros((1 + 2 * n_conditions, 1)), np.zeros((1, 1)))
 
     @classmethod
-    def fit(cls, frequencies: tuple[float, ...], observed: np.ndarray, generated: np.ndarray) -> "FasCalibration":
-        """From ln FAS residuals (N, G) of observed and of generated waveforms about the same medians."""
-        missing = np.cov(observed.T) - np.cov(generated.T)
+    def fit(
+        cls, frequencies: tuple[float, ...], conditions: torch.Tensor, observed: np.ndarray, generated: np.ndarray
+    ) -> "FasCalibration":
+        """From ln FAS residuals (N, G) of observed and of generated waveforms about the same medians, for N records."""
+        known = features(conditions).double().cpu().numpy()
+        ridge = RIDGE * np.eye(known.shape[1])
+        ridge[0, 0] = 0.0
+        of_generated, of_observed = (
+            np.linalg.solve(known.T @ known + ridge, known.T @ each) for each in (generated, observed)
+        )
+        missing = np.cov(observed.T) - np.cov((generated + known @ (of_observed - of_generated)).T)
         values, vectors = np.linalg.eigh(np.atleast_2d(missing))
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        return cls(tuple(map(float, frequencies)), observed.mean(axis=0) - generated.mean(axis=0), root)
+        return cls(tuple(map(float, frequencies)), of_observed - of_generated, root)
 
     @property
     def n_draws(self) -> int:
         """G."""
         return len(self.frequencies)
 
-    def filtered(self, waveforms: torch.Tensor, drawn: torch.Tensor, sampling_rate: float) -> torch.Tensor:
-        """Waveforms (B, T), each by a filter of its own from ``drawn`` (B, G)."""
-        ln_gain = torch.as_tensor(self.shift).to(drawn) + drawn @ torch.as_tensor(self.root).to(drawn).T
-        bins = np.fft.rfftfreq(waveforms.shape[1], 1.0 / sampling_rate)
-        place = np.interp(np.log(np.maximum(bins, 1e-3)), np.log(self.frequencies), np.arange(self.n_draws))
+    def ln_gain(self, conditions: torch.Tensor, drawn: torch.Tensor, frequencies: np.ndarray) -> torch.Tensor:
+        """At other ``frequencies`` (F,), Hz: (B, F) for conditions (B, C) and standard normal ``drawn`` (B, G)."""
+        known = features(conditions) @ torch.as_tensor(self.slopes).to(drawn)
+        known = known + drawn @ torch.as_tensor(self.root).to(drawn).T
+        place = np.interp(np.log(np.maximum(frequencies, 1e-3)), np.log(self.frequencies), np.arange(self.n_draws))
         low = np.minimum(place.astype(int), max(self.n_draws - 2, 0))
-        share = torch.as_tensor(place - low).to(drawn)
-        low = torch.as_tensor(low, device=drawn.device)
+        share, low = torch.as_tensor(place - low).to(drawn), torch.as_tensor(low, device=drawn.device)
         high = torch.clamp(low + 1, max=self.n_draws - 1)
-        gain = torch.exp(ln_gain[:, low] * (1.0 - share) + ln_gain[:, high] * share)
-        return torch.fft.irfft(torch.fft.rfft(waveforms) * gain, n=waveforms.shape[1])
+        return known[:, low] * (1.0 - share) + known[:, high] * share
 
     def to_dict(self) -> dict[str, Any]:
         """Lists of numbers, for a checkpoint."""
-        return {"frequencies": list(self.frequencies), "shift": self.shift.tolist(), "root": self.root.tolist()}
+        return {"frequencies": list(self.frequencies), "slopes": self.slopes.tolist(), "root": self.root.tolist()}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "FasCalibration":
         """Undo `to_dict`."""
-        return cls(tuple(content["frequencies"]), np.array(content["shift"]), np.array(content["root"]))
+        return cls(tuple(content["frequencies"]), np.array(content["slopes"]), np.array(content["root"]))
+
+
+def features(conditions: torch.Tensor) -> torch.Tensor:
+    """What the mean gain is linear in, (B, Q)."""
+    return prior_features(conditions.clamp(-FARTHEST, FARTHEST))

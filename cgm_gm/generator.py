@@ -1,7 +1,7 @@
 """A trained generator: places and magnitudes in, waveforms out.
 
-Waveforms are white noise shaped in time and frequency: its short-time Fourier transform times the root of the power
-that the decoder says. That is a waveform with a consistent phase at once, whose speckle is that of scattered waves.
+Waveforms are white noise shaped in time and frequency (`synthesis`) by the power that the decoder says: a waveform with
+a consistent phase at once, whose speckle is that of scattered waves.
 """
 
 import dataclasses
@@ -20,14 +20,13 @@ from cgm_gm.backbone import Backbone
 from cgm_gm.conditions import Conditions, completed
 from cgm_gm.fas_calibration import FasCalibration
 from cgm_gm.spectrogram import Stft
+from cgm_gm.synthesis import Bank
 from shared import runs
 from shared.command import InputError
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
 BATCH = 256
-LIMIT = 60.0  # of ln P relative to the backbone
-BEFORE_P = 3.0  # s before P, when there is but noise
 RISE = 0.05  # s, of the onset
 
 
@@ -49,10 +48,23 @@ class Scaling:
         window = torch.hann_window(self.stft.n_fft, dtype=torch.float64)
         return math.log(float((window**2).sum()) / self.stft.hop * self.sampling_rate**2)
 
+    def ln_level(self, ln_fas: torch.Tensor) -> torch.Tensor:
+        """ln of the power (B, F) that a waveform of ``ln_fas`` (B, F) has, summed over frames."""
+        return 2.0 * ln_fas + self.offset()
+
+    def ln_band_level(self, ln_fas: torch.Tensor) -> torch.Tensor:
+        """The same in bands (B, K), as noise that does not know of it sees it."""
+        return -torch.log(self.bank.averaged(torch.exp(-self.ln_level(ln_fas))[:, :, None])[:, :, 0])
+
+    @property
+    def bank(self) -> Bank:
+        """The bands of waveforms to be drawn."""
+        return Bank(self.stft.n_samples, self.sampling_rate, self.stft.n_frequencies)
+
     def power(self, waveforms: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
-        """Scaled power (B, F, J) of waveforms (B, T) whose backbone says ``ln_fas`` (B, F)."""
+        """Scaled power (B, K, J) of waveforms (B, N) whose backbone says ``ln_fas`` (B, F), in bands."""
         found = self.stft.forward(waveforms).abs() ** 2
-        return found * torch.exp(-(2.0 * ln_fas + self.offset()))[:, :, None]
+        return self.bank.averaged(found * torch.exp(-self.ln_level(ln_fas))[:, :, None])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,48 +150,45 @@ class Generator:
         for start in range(0, len(known), rows):
             place = slice(start, min(start + rows, len(known)))
             drawn = self._drawn(range(first + place.start, first + place.stop), n, seed)
-            codes, random_filter, noise = (each.to(device) for each in drawn)
+            drawn = [each.to(device) for each in drawn]
             of = [each[place].to(device).repeat_interleave(n, dim=0) for each in (conditions, onsets, ln_fas)]
-            waveforms = self.shaped(self.network.from_prior(codes, of[0]), noise, *of)
-            waveforms = self.calibration.filtered(waveforms, random_filter, self.scaling.sampling_rate)
+            waveforms = self.waveforms(*drawn, *of)
             yield place, waveforms.cpu().numpy().reshape(place.stop - place.start, n, -1)
 
     def _drawn(self, numbers: range, n: int, seed: int) -> tuple[torch.Tensor, ...]:
-        sizes = self.network.latent, self.calibration.n_draws, self.scaling.stft.n_samples
         generators = (np.random.default_rng([seed, number]) for number in numbers)
-        drawn = [each.standard_normal((n, sum(sizes)), dtype=np.float32) for each in generators]
-        return torch.from_numpy(np.concatenate(drawn)).split(sizes, dim=1)
+        drawn = [each.standard_normal((n, sum(self.draws)), dtype=np.float32) for each in generators]
+        return torch.from_numpy(np.concatenate(drawn)).split(self.draws, dim=1)
 
-    def shaped(self, codes, noise, conditions, onsets, ln_fas) -> torch.Tensor:
-        """Waveforms (B, T) of ``noise`` (B, T) for codes and conditions.
+    @property
+    def draws(self) -> tuple[int, int, int, int]:
+        """Standard normal numbers that a waveform takes: code, filter, noise of the waves, ambient noise."""
+        return self.network.latent, self.calibration.n_draws, self.scaling.bank.length, self.scaling.bank.length
 
-        A frame that the P onset falls into has some of its power. A waveform of such frames would begin half a window
-        too early; so those frames take the power of the first that lies behind the onset whole, and what comes before
-        the onset is cut and replaced by what noise there is.
+    def waveforms(self, code, of_filter, of_waves, of_ambient, conditions, onsets, ln_fas) -> torch.Tensor:
+        """Waveforms (B, N) of standard normal ``code`` (B, L), ``of_filter`` (B, G), ``of_waves``, ``of_ambient``.
+
+        The rest is as of `inputs`.
         """
-        rate, half = self.scaling.sampling_rate, 0.5 * self.scaling.stft.n_fft / self.scaling.sampling_rate
-        due = self.network.due(codes, conditions, onsets)
-        since = self.network.since(due)
-        p = since[:, 0]
-        since = torch.stack([torch.where(p > -half, torch.clamp(p, min=half), p), since[:, 1]], dim=1)
-        quiet = torch.stack([p.new_full(p[:, :1].shape, -BEFORE_P), (due[:, :1] - due[:, 1:]) - BEFORE_P], dim=1)
-        signal = self._from_noise(noise, self.network.decode(codes, conditions, since), ln_fas)
-        ambient = self._from_noise(noise, self.network.decode(codes, conditions, quiet), ln_fas)
-        time = torch.arange(noise.shape[1], device=noise.device) / rate
+        bank, network, stft = self.scaling.bank, self.network, self.scaling.stft
+        codes = network.from_prior(code, conditions)
+        due = network.due(codes, conditions, onsets)
+        ln_gain = self.calibration.ln_gain(conditions, of_filter, self.scaling.frequencies())
+        ln_window = math.log(float((stft.window(of_waves) ** 2).sum()))
+        spectra = bank.filtered(of_waves, ln_gain + 0.5 * (self.scaling.ln_level(ln_fas) - ln_window))
+        ln_power = network.waves(codes, conditions, network.since(due))
+        waves = bank.enveloped(spectra, ln_power, stft.hop / networks.CELLS)
+        time = torch.arange(stft.n_samples, device=due.device) / self.scaling.sampling_rate
         gate = torch.clamp((time - due[:, :1]) / RISE + 0.5, 0.0, 1.0)
-        return ambient + gate * (signal - ambient)
-
-    def _from_noise(self, noise: torch.Tensor, ln_power: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
-        stft = self.scaling.stft
-        window = stft.window(noise)
-        ln_power = ln_power.clamp(-LIMIT, LIMIT) + (2.0 * ln_fas + self.scaling.offset())[:, :, None]
-        return stft.inverse(stft.forward(noise) * torch.exp(0.5 * (ln_power - torch.log((window**2).sum()))))
+        ambient = bank.filtered(of_ambient, 0.5 * (bank.between(network.ambient(codes)) - ln_window))
+        return gate * waves + bank.cut(torch.fft.irfft(ambient, n=bank.length))
 
 
 def check_sizes(options: dict[str, Any]) -> None:
     """Refuse by a ValueError a network so large that only a damaged file asks for it."""
-    sizes = [options[name] for name in ("n_conditions", "n_frequencies", "latent", "hidden", "basis", "channels")]
-    if not all(isinstance(size, int) and 1 <= size <= 8192 for size in [*sizes, len(options["times"])]):
+    sizes = [options[name] for name in ("n_conditions", "n_bands", "latent", "hidden", "basis", "channels")]
+    sizes += [len(options["times"]), len(options["kernel"])]
+    if not all(isinstance(size, int) and 1 <= size <= 8192 for size in sizes):
         raise ValueError("sizes out of bounds")
 
 

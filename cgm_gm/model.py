@@ -1,16 +1,19 @@
 """The generator: a variational autoencoder of power spectrograms whose decoder knows when P and S are due.
 
     prior     p(z | c) = N(Bᵀ [1, c, c²], S), one code a record; B and S by closed form from the codes of the records
-    decoder   |X(f, t)|² ~ exponential with mean P(f, t | z, c)
+    decoder   e(f, t | z, c) = n(f | z) + 1[t > P] s(f, t | z, c), the power of the ground motion at time t
+              |X(f, j)|² ~ exponential with mean Σ_t w(j, t) e(f, t)
     encoder   q(z | X, c) = N(m, diag s²)
 
 X is the short-time Fourier transform. A record of scattered waves is noise whose power changes slowly: |X|² then is
-exponential about it, and its negative log likelihood is the Itakura-Saito divergence (Fevotte et al. 2009). The decoder
-adds to a level in ln FAS that a ground-motion model of the training events gives (`backbone`); what it says of a frame
-goes by the frame's place relative to P and to the expected S, which it may shift. But for that shift it is linear in
-the code, so that codes are nearly normal, and drawn ones decode to what records look like.
+exponential about it, and its negative log likelihood is the Itakura-Saito divergence (Fevotte et al. 2009). Bands take
+the mean of neighbouring frequencies, which is enough where e changes little across them. A frame sees the mean of e
+under the square of its window: w is that over cells of half a hop, so that e itself knows how fast waves arrive.
+Ambient noise n is of absolute level; the waves s add to a level in ln FAS that a ground-motion model of the training
+events gives (`backbone`), by the time since P and since the expected S, which they may shift. But for that shift both
+are log-linear in the code, so that codes are nearly normal, and drawn ones decode to what records look like.
 
-Axes: B batch, F frequencies, J frames, C conditions, L code, K basis spectra.
+Axes: B batch, K frequency bands, J frames, T cells in time, C conditions, L code, Q basis spectra.
 """
 
 import math
@@ -20,8 +23,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-TIME_SCALES = (0.25, 1.0, 4.0)  # s
-BAND, STEP = 3, 2  # frequencies and frames that the encoder averages, against speckle
+TIME_SCALES = (0.1, 0.4, 1.5, 6.0)  # s
+STEP = 2  # frames that the encoder averages, against speckle
+CELLS = 2  # to a hop
+EARLIEST = 0.03  # s after P, before which power does not fall further
+LIMIT = 60.0  # of ln power: what is beyond has run away
 
 
 def time_features(since: torch.Tensor) -> torch.Tensor:
@@ -33,13 +39,17 @@ def time_features(since: torch.Tensor) -> torch.Tensor:
 
 
 class WaveformVAE(nn.Module):
-    """See the module. ``times`` (J,) of the frames in s after the first sample; onsets are s after it too."""
+    """See the module. ``times`` (T,) of the cells' middles in s after the first sample, as onsets are.
+
+    ``kernel`` (W,), odd, is what a frame sees of the cells about its middle; frames lie on every other cell.
+    """
 
     def __init__(
         self,
         n_conditions: int,
-        n_frequencies: int,
+        n_bands: int,
         times: Sequence[float],
+        kernel: Sequence[float],
         latent: int = 12,
         hidden: int = 96,
         basis: int = 24,
@@ -49,8 +59,9 @@ class WaveformVAE(nn.Module):
         super().__init__()
         self.options = {
             "n_conditions": n_conditions,
-            "n_frequencies": n_frequencies,
+            "n_bands": n_bands,
             "times": [float(each) for each in times],
+            "kernel": [float(each) for each in kernel],
             "latent": latent,
             "hidden": hidden,
             "basis": basis,
@@ -59,38 +70,40 @@ class WaveformVAE(nn.Module):
         }
         self.latent = latent
         self.register_buffer("times", torch.as_tensor(list(times), dtype=torch.float32))
-        bands = math.ceil(n_frequencies / BAND)
+        self.register_buffer("seen", seen_cells(kernel, len(times)), persistent=False)
         self.encoder = nn.Sequential(
-            nn.Conv1d(bands, channels, 5, stride=2, padding=2),
+            nn.Conv1d(n_bands, channels, 5, stride=2, padding=2),
             nn.SiLU(),
             nn.Conv1d(channels, channels, 5, stride=2, padding=2),
             nn.SiLU(),
             nn.Conv1d(channels, channels, 3, stride=2, padding=1),
             nn.SiLU(),
         )
-        frames = math.ceil(len(times) / STEP)
+        frames = math.ceil(math.ceil(len(times) / CELLS) / STEP)
         for _ in range(3):
             frames = (frames + 1) // 2
         self.posterior = nn.Sequential(
             nn.Linear(channels * frames + n_conditions, hidden), nn.SiLU(), nn.Linear(hidden, 2 * latent)
         )
-        self.shift = nn.Sequential(nn.Linear(latent + n_conditions, 32), nn.SiLU(), nn.Linear(32, 1))
-        moments = 2 * 2 * len(TIME_SCALES)
+        self.shift = nn.Sequential(nn.Linear(latent + n_conditions, 32), nn.SiLU(), nn.Linear(32, 2))
+        moments = 2 * 2 * len(TIME_SCALES) + 1
         self.record = nn.Linear(n_conditions, hidden)
         self.frame = nn.Linear(moments, hidden)
         self.middle = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.mean_rows = nn.Linear(hidden, basis)
         self.code_rows = nn.Linear(hidden, code_basis * latent)
-        self.spectra = nn.Linear(basis, n_frequencies)
-        self.code_spectra = nn.Linear(code_basis, n_frequencies, bias=False)
-        self.code_level = nn.Linear(latent, n_frequencies, bias=False)
+        self.spectra = nn.Linear(basis, n_bands)
+        self.code_spectra = nn.Linear(code_basis, n_bands, bias=False)
+        self.code_level = nn.Linear(latent, n_bands, bias=False)
+        self.noise = nn.Linear(latent, n_bands)
         self.register_buffer("prior_slopes", torch.zeros(1 + 2 * n_conditions, latent))
         self.register_buffer("prior_root", torch.eye(latent))  # lower triangular, of S
         nn.init.zeros_(self.shift[-1].weight)
         nn.init.zeros_(self.shift[-1].bias)
+        nn.init.zeros_(self.noise.weight)
 
     def encode(self, ln_power: torch.Tensor, conditions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and ln variance (B, L) of the code of ``ln_power`` (B, bands, J / STEP), see `banded`."""
+        """Mean and ln variance (B, L) of the code of ``ln_power`` (B, K, J / STEP), see `averaged`."""
         seen = self.encoder(ln_power).flatten(1)
         mean, log_variance = self.posterior(torch.cat([seen, conditions], dim=1)).chunk(2, dim=1)
         return mean, log_variance.clamp(-8.0, 2.0)
@@ -116,32 +129,64 @@ class WaveformVAE(nn.Module):
 
     def due(self, code: torch.Tensor, conditions: torch.Tensor, onsets: torch.Tensor) -> torch.Tensor:
         """P and S (B, 2) in s after the first sample, as this record has them; ``onsets`` (B, 2) as expected."""
-        later = self.shift(torch.cat([code, conditions], dim=1))
-        return torch.cat([onsets[:, :1], onsets[:, 1:] + later], dim=1)  # windows are cut by P
+        return onsets + self.shift(torch.cat([code, conditions], dim=1))
 
     def since(self, due: torch.Tensor) -> torch.Tensor:
-        """Seconds (B, 2, J) of the frames after P and S."""
+        """Seconds (B, 2, T) of the cells' middles after P and S."""
         return self.times - due[:, :, None]
 
-    def decode(self, code: torch.Tensor, conditions: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
-        """ln P (B, F, J) relative to the backbone, for codes (B, L), conditions (B, C), frames ``since`` P and S."""
-        moments = torch.cat([time_features(since[:, 0]), time_features(since[:, 1])], dim=-1)
-        rows = self.middle(self.record(conditions)[:, None] + self.frame(moments))  # (B, J, H)
-        by_code = self.code_rows(rows).unflatten(-1, (-1, self.latent))  # (B, J, K, L)
-        varied = torch.einsum("bjkl,bl->bjk", by_code, code)
+    def waves(self, code: torch.Tensor, conditions: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
+        """ln s (B, K, T) relative to the backbone: codes (B, L), conditions (B, C), cells ``since`` P and S."""
+        half = 0.5 * (self.times[1] - self.times[0])
+        p = 0.5 * ((since[:, 0] - half).clamp_min(0.0) + (since[:, 0] + half).clamp_min(0.0))  # of the part behind P
+        rise = torch.log(p + EARLIEST)[:, :, None]
+        moments = torch.cat([time_features(p), time_features(since[:, 1]), rise], dim=-1)
+        rows = self.middle(self.record(conditions)[:, None] + self.frame(moments))  # (B, T, H)
+        by_code = self.code_rows(rows).unflatten(-1, (-1, self.latent))  # (B, T, Q, L)
+        varied = torch.einsum("btql,bl->btq", by_code, code)
         found = self.spectra(self.mean_rows(rows)) + self.code_spectra(varied) + self.code_level(code)[:, None]
-        return found.transpose(1, 2)
+        return found.transpose(1, 2).clamp(-LIMIT, LIMIT)
+
+    def ambient(self, code: torch.Tensor) -> torch.Tensor:
+        """ln n (B, K) for codes (B, L), of the power of a frame."""
+        return self.noise(code).clamp(-LIMIT, LIMIT)
+
+    def expected(
+        self, code: torch.Tensor, conditions: torch.Tensor, onsets: torch.Tensor, ln_level: torch.Tensor
+    ) -> torch.Tensor:
+        """ln of the mean power (B, K, J) of the frames relative to the backbone, whose own is ``ln_level`` (B, K)."""
+        since = self.since(self.due(code, conditions, onsets))
+        waves = self.waves(code, conditions, since).exp() * self.behind(since[:, 0])[:, None]
+        noise = (self.ambient(code) - ln_level).clamp(-LIMIT, LIMIT).exp()
+        return torch.log(waves @ self.seen + noise[:, :, None])
+
+    def behind(self, since: torch.Tensor) -> torch.Tensor:
+        """Shares (B, T) of the cells that lie behind an onset, for middles ``since`` it."""
+        return (since / (self.times[1] - self.times[0]) + 0.5).clamp(0.0, 1.0)
 
 
-def banded(power: torch.Tensor) -> torch.Tensor:
-    """ln of ``power`` (B, F, J) averaged over bands and pairs of frames, (B, bands, J / STEP): less speckle."""
-    padded = functional.avg_pool2d(power[:, None], (BAND, STEP), ceil_mode=True, count_include_pad=False)
-    return torch.log(padded[:, 0])
+def seen_cells(kernel: Sequence[float], n_cells: int) -> torch.Tensor:
+    """Shares (T, J) of the cells in frames on every other one, by ``kernel`` (W,); records go on mirrored."""
+    middles = torch.arange(0, n_cells, CELLS)
+    found = torch.zeros(n_cells, len(middles))
+    for offset, weight in enumerate(kernel, start=-(len(kernel) // 2)):
+        place = (middles + offset).abs()
+        place = torch.where(place >= n_cells, 2 * (n_cells - 1) - place, place)
+        found[place, torch.arange(len(middles))] += weight
+    return found
 
 
-def itakura_saito(power: torch.Tensor, ln_mean: torch.Tensor) -> torch.Tensor:
-    """-ln density of exponential ``power`` (B, F, J) of mean exp ``ln_mean``, summed: (B,) nats."""
-    return (ln_mean + power * torch.exp(-ln_mean)).sum(dim=(1, 2))
+def averaged(power: torch.Tensor) -> torch.Tensor:
+    """ln of ``power`` (B, K, J) averaged over pairs of frames, (B, K, J / STEP), against speckle: for the encoder."""
+    return torch.log(functional.avg_pool1d(power, STEP, ceil_mode=True, count_include_pad=False))
+
+
+def itakura_saito(power: torch.Tensor, ln_mean: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """-ln density (B,), nats, of ``power`` (B, K, J) whose mean is exp ``ln_mean``, but for what the mean leaves alone.
+
+    Band k is the mean of ``weights`` (K,) exponential values.
+    """
+    return (weights[:, None] * (ln_mean + power * torch.exp(-ln_mean))).sum(dim=(1, 2))
 
 
 def prior_features(conditions: torch.Tensor) -> torch.Tensor:

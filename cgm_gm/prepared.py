@@ -16,7 +16,7 @@ from cgm_gm.generator import Scaling, tensors
 from cgm_gm.spectrogram import Stft
 from cgm_gm.waveform_file import Waveforms
 
-QUIET = 1e-10  # scaled power added to all: digital silence has no logarithm
+QUIET = 1e-15  # scaled power added to all: digital silence has no logarithm
 AT_ONCE = 256
 DEPENDS = ("tcondvar", "backbone", "n_fft", "hop", "validation_share")  # what of a recipe it depends on
 
@@ -61,7 +61,7 @@ class Prepared:
             place = slice(first, first + AT_ONCE)
             parts.append(self.scaling.power(waveforms[place], self.of[2][place]) + QUIET)
         self.power = torch.cat(parts)
-        self.bands = model.banded(self.power)
+        self.bands = model.averaged(self.power)
         centre, deviation = self.bands[self.rows].mean(), self.bands[self.rows].std()
         self.bands = (self.bands - centre) / deviation
 
@@ -73,4 +73,4 @@ def key(recipe: Recipe, seed: int) -> tuple[Any, ...]:
 
 def network_conditions(kind: int) -> int:
     """The set of conditions of the network: places are the backbone's, or a few earthquakes' codes would be learnt."""
-    return 4 if kind == 2 else kind
+    return 5 if kind == 2 else kind

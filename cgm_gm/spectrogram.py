@@ -43,6 +43,19 @@ class Stft:
         window = self.window(spectrogram)
         return torch.istft(spectrogram, self.n_fft, self.hop, window=window, length=self.n_samples)
 
+    def cell_times(self, sampling_rate: float, cells: int) -> torch.Tensor:
+        """Seconds (T,) of the middles of the cells, ``cells`` to a hop, the first about the first sample."""
+        return torch.arange((self.n_frames - 1) * cells + 1) * self.hop / (cells * sampling_rate)
+
+    def cell_weights(self, cells: int) -> torch.Tensor:
+        """What a frame of noise sees of the power in the cells about its middle (W,), W odd; they add to 1."""
+        squares = torch.hann_window(self.n_fft, dtype=torch.float64) ** 2
+        place = (torch.arange(self.n_fft) - self.n_fft / 2) * cells / self.hop
+        nearest = torch.floor(place + 0.5).long()
+        sides = int(nearest.abs().max())
+        found = torch.zeros(2 * sides + 1, dtype=torch.float64).index_add_(0, nearest + sides, squares)
+        return found / found.sum()
+
     def frame_times(self, sampling_rate: float) -> torch.Tensor:
         """Seconds (J,) of the middles of the frames after the first sample."""
         return torch.arange(self.n_frames) * self.hop / sampling_rate

@@ -4,6 +4,8 @@ Everything random in an epoch is drawn from (seed, epoch), so that a training re
 never stopped. Axes as in `model`.
 """
 
+import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,9 @@ from cgm_gm.generator import Generator
 from cgm_gm.prepared import AT_ONCE, Prepared, key
 from cgm_gm.waveform_file import Waveforms
 from shared.command import InputError
+from shared.torch_tools import seed_everything
 
-CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0)  # Hz
+CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0, 44.0)  # Hz
 LEAST_BATCH, LEAST_STEPS = 16, 16  # records of a step; steps of an epoch
 CLIP = 20.0  # of the gradient's norm
 
@@ -55,11 +58,13 @@ class Training:
         self._build()
 
     def _build(self) -> None:
-        recipe, stft = self.recipe, self.scaling.stft
-        torch.manual_seed(self.seed)
+        recipe, stft, bank = self.recipe, self.scaling.stft, self.scaling.bank
+        seed_everything(self.seed)
         sizes = {"latent": recipe.latent, "hidden": recipe.hidden}
-        times = stft.frame_times(self.rate).tolist()
-        self.network = model.WaveformVAE(len(self.conditions.names), stft.n_frequencies, times, **sizes).to(self.device)
+        cells = stft.cell_times(self.rate, model.CELLS).tolist(), stft.cell_weights(model.CELLS).tolist()
+        self.network = model.WaveformVAE(len(self.conditions.names), len(bank.weights), *cells, **sizes)
+        self._start_levels()
+        self.network.to(self.device)
         self.batch = min(recipe.batch, max(LEAST_BATCH, len(self.rows) // LEAST_STEPS))
         self.steps = max(len(self.rows) // self.batch, LEAST_STEPS)  # of few records, several passes
         self.optimizer = torch.optim.AdamW(
@@ -68,8 +73,21 @@ class Training:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, recipe.learning_rate, total_steps=recipe.epochs * self.steps
         )
+        self.edge = math.ceil(0.5 * stft.n_fft / stft.hop)  # frames at either end that look beyond the record
         # frames overlap: the bins of a spectrogram are more than the waveform has degrees of freedom
-        self.weight = 0.5 * stft.n_samples / (stft.n_frequencies * stft.n_frames)
+        share = 0.5 * stft.n_samples / (stft.n_frequencies * stft.n_frames)
+        self.weights = torch.as_tensor(share * bank.weights, dtype=torch.float32, device=self.device)
+
+    @torch.no_grad()
+    def _start_levels(self) -> None:
+        """Of noise that of the frames before P; of waves that of those behind."""
+        stft = self.scaling.stft
+        quiet = max(1, int((self.scaling.before * self.rate - 0.5 * stft.n_fft) / stft.hop))
+        level = self.scaling.ln_band_level(self.of[2][self.rows])
+        before = torch.log(self.power[self.rows, :, :quiet].mean(dim=2)) + level
+        self.network.noise.bias.copy_(before.median(dim=0).values)
+        behind = self.power[self.rows, :, quiet + stft.n_fft // stft.hop :].mean(dim=2)
+        self.network.spectra.bias.copy_(torch.log(behind).median(dim=0).values)
 
     # --- epochs ---
     @property
@@ -111,13 +129,14 @@ class Training:
 
     def _bound(self, rows: np.ndarray, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Misfit and divergence of ``rows``, mean nats a record."""
-        conditions, onsets, _ = (each[rows].to(self.device) for each in self.of)
+        conditions, onsets, ln_fas = (each[rows].to(self.device) for each in self.of)
         mean, log_variance = self.network.encode(self.bands[rows].to(self.device), conditions)
         drawn = torch.randn(mean.shape, generator=generator).to(self.device)
         code = mean + torch.exp(0.5 * log_variance) * drawn
-        since = self.network.since(self.network.due(code, conditions, onsets))
-        ln_mean = self.network.decode(code, conditions, since).clamp(-60.0, 60.0)
-        misfit = self.weight * model.itakura_saito(self.power[rows].to(self.device), ln_mean).mean()
+        ln_mean = self.network.expected(code, conditions, onsets, self.scaling.ln_band_level(ln_fas))
+        inside = slice(self.edge, ln_mean.shape[2] - self.edge)
+        power = self.power[rows].to(self.device)[:, :, inside]
+        misfit = model.itakura_saito(power, ln_mean[:, :, inside], self.weights).mean()
         prior = self.network.prior_mean(conditions), self.network.prior_root
         return misfit, model.divergence(mean, log_variance, *prior).mean()
 
@@ -147,7 +166,8 @@ class Training:
     # --- the end ---
     def generator(self, card: dict[str, Any]) -> Generator:
         """The trained generator, its Fourier amplitudes calibrated on the training rows."""
-        made = Generator(self.network.eval(), self.conditions, self.backbone, self.scaling, FasCalibration.none(), card)
+        plain = FasCalibration.none(len(self.conditions.names))
+        made = Generator(self.network.eval(), self.conditions, self.backbone, self.scaling, plain, card)
         bins = self.scaling.frequencies()
         chosen = np.unique([int(np.abs(bins - each).argmin()) for each in CALIBRATED if each < 0.45 * self.rate])
         frequencies = tuple(bins[chosen].tolist())
@@ -156,14 +176,13 @@ class Training:
         with torch.no_grad():
             for part in np.array_split(self.rows, max(1, len(self.rows) // AT_ONCE)):
                 of = [each[part].to(self.device) for each in self.of]
-                codes = torch.randn((len(part), self.network.latent), generator=random).to(self.device)
-                noise = torch.randn((len(part), self.scaling.stft.n_samples), generator=random).to(self.device)
-                waveforms = made.shaped(self.network.from_prior(codes, of[0]), noise, *of).cpu().numpy()
+                drawn = [torch.randn((len(part), size), generator=random).to(self.device) for size in made.draws]
+                waveforms = made.waveforms(*drawn, *of).cpu().numpy()
                 generated.append(np.log(fas.smoothed_fas(waveforms, 1.0 / self.rate, frequencies)))
         medians = self.medians[self.rows][:, chosen]
         residuals = self.ln_fas[self.rows][:, chosen] - medians, np.concatenate(generated) - medians
-        calibration = FasCalibration.fit(frequencies, *residuals)
-        return Generator(self.network, self.conditions, self.backbone, self.scaling, calibration, card)
+        calibration = FasCalibration.fit(frequencies, self.of[0][self.rows], *residuals)
+        return dataclasses.replace(made, calibration=calibration)
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes."""

@@ -5,54 +5,99 @@ import pytest
 import torch
 from scipy import stats
 
-from cgm_gm.model import WaveformVAE, banded, divergence, itakura_saito, prior_features, time_features
+from cgm_gm.model import (
+    WaveformVAE,
+    averaged,
+    divergence,
+    itakura_saito,
+    prior_features,
+    seen_cells,
+    time_features,
+)
 
-B, F, J, C, L = 5, 21, 40, 3, 4
+B, K, J, C, L = 5, 7, 40, 3, 4
+T, KERNEL = 2 * J - 1, [0.1, 0.2, 0.4, 0.2, 0.1]
 
 
 def network() -> WaveformVAE:
     torch.manual_seed(0)
-    return WaveformVAE(C, F, [0.46 * frame for frame in range(J)], latent=L, hidden=16, basis=6, channels=8)
+    times = [0.23 * cell for cell in range(T)]
+    return WaveformVAE(C, K, times, KERNEL, latent=L, hidden=16, basis=6, channels=8)
 
 
 def test_shapes_and_gradients():
-    net, power = network(), torch.rand(B, F, J) + 0.01
+    net, power = network(), torch.rand(B, K, J) + 0.01
     conditions, onsets = torch.randn(B, C), torch.tensor([[5.0, 9.0]]).repeat(B, 1)
-    mean, log_variance = net.encode(banded(power), conditions)
+    mean, log_variance = net.encode(averaged(power), conditions)
     assert mean.shape == log_variance.shape == (B, L)
     since = net.since(net.due(mean, conditions, onsets))
-    assert since.shape == (B, 2, J)
-    found = net.decode(mean, conditions, since)
-    assert found.shape == (B, F, J)
-    loss = itakura_saito(power, found).mean() + log_variance.sum()
+    assert since.shape == (B, 2, T)
+    assert net.waves(mean, conditions, since).shape == (B, K, T)
+    found = net.expected(mean, conditions, onsets, torch.zeros(B, K))
+    assert found.shape == (B, K, J)
+    loss = itakura_saito(power, found, torch.ones(K)).mean() + log_variance.sum()
     loss.backward()
     assert all(each.grad is not None and torch.isfinite(each.grad).all() for each in net.parameters())
 
 
-def test_the_decoder_is_linear_in_the_code_but_for_the_shift_of_s():
+def test_the_decoder_is_linear_in_the_code_but_for_the_shift_of_the_onsets():
     net, conditions = network(), torch.randn(B, C)
-    since = torch.randn(B, 2, J)
+    since = torch.randn(B, 2, T)
     first, second = torch.randn(B, L), torch.randn(B, L)
+    net.noise.weight.data.normal_()
     with torch.no_grad():
-        between = net.decode(0.3 * first + 0.7 * second, conditions, since)
-        mixed = 0.3 * net.decode(first, conditions, since) + 0.7 * net.decode(second, conditions, since)
-    torch.testing.assert_close(between, mixed, rtol=1e-4, atol=1e-5)
+        for decode in (lambda code: net.waves(code, conditions, since), net.ambient):
+            mixed = 0.3 * decode(first) + 0.7 * decode(second)
+            torch.testing.assert_close(decode(0.3 * first + 0.7 * second), mixed, rtol=1e-4, atol=1e-5)
 
 
-def test_p_is_where_it_is_expected_and_s_may_shift():
+def test_onsets_are_where_they_are_expected_and_may_shift():
     net, conditions = network(), torch.randn(B, C)
-    net.shift[-1].bias.data.fill_(0.5)
-    due = net.due(torch.randn(B, L), conditions, torch.tensor([[5.0, 9.0]]).repeat(B, 1))
-    torch.testing.assert_close(due[:, 0], torch.full((B,), 5.0))
-    torch.testing.assert_close(due[:, 1], torch.full((B,), 9.5))
+    onsets = torch.tensor([[5.0, 9.0]]).repeat(B, 1)
+    torch.testing.assert_close(net.due(torch.randn(B, L), conditions, onsets), onsets, rtol=0, atol=0)
+    net.shift[-1].bias.data.copy_(torch.tensor([0.1, 0.5]))
+    due = net.due(torch.randn(B, L), conditions, onsets)
+    torch.testing.assert_close(due, onsets + torch.tensor([0.1, 0.5]))
+
+
+def test_frames_see_noise_and_what_waves_came_since_p():
+    """Frame by frame and cell by cell, written again slowly."""
+    net, code, conditions = network(), torch.randn(1, L), torch.randn(1, C)
+    onsets, ln_level = torch.tensor([[5.05, 9.0]]), torch.randn(1, K)
+    with torch.no_grad():
+        found = net.expected(code, conditions, onsets, ln_level).exp()[0]
+        waves = net.waves(code, conditions, net.since(onsets)).exp()[0]
+        noise = (net.ambient(code) - ln_level).exp()[0]
+    for frame in (0, 9, 10, 11, 12, 25, J - 1):
+        total = noise.clone()
+        for offset, weight in zip((-2, -1, 0, 1, 2), KERNEL, strict=True):
+            cell = abs(2 * frame + offset)
+            cell = 2 * (T - 1) - cell if cell >= T else cell
+            begins, ends = 0.23 * cell - 0.115, 0.23 * cell + 0.115
+            total += weight * waves[:, cell] * min(max((ends - 5.05) / (ends - begins), 0.0), 1.0)
+        torch.testing.assert_close(found[:, frame], total, rtol=1e-4, atol=0.0)
+
+
+def test_shares_of_cells_add_to_one_in_every_frame():
+    found = seen_cells(KERNEL, T)
+    assert found.shape == (T, J)
+    torch.testing.assert_close(found.sum(dim=0), torch.ones(J))
 
 
 def test_the_misfit_is_the_exponential_density():
     generator = np.random.default_rng(0)
-    power, ln_mean = generator.exponential(size=(B, F, J)), generator.normal(size=(B, F, J))
-    found = itakura_saito(torch.tensor(power), torch.tensor(ln_mean))
+    power, ln_mean = generator.exponential(size=(B, K, J)), generator.normal(size=(B, K, J))
+    found = itakura_saito(torch.tensor(power), torch.tensor(ln_mean), torch.ones(K))
     slow = -stats.expon.logpdf(power, scale=np.exp(ln_mean)).sum(axis=(1, 2))
     np.testing.assert_allclose(found, slow, rtol=1e-10)
+
+
+def test_the_misfit_of_a_band_is_that_of_its_members():
+    generator = np.random.default_rng(1)
+    power, ln_mean = torch.tensor(generator.exponential(size=(B, 3, J))), torch.tensor(generator.normal(size=(B, 1, J)))
+    members = itakura_saito(power, ln_mean.expand(-1, 3, -1), torch.ones(3))
+    band = itakura_saito(power.mean(dim=1, keepdim=True), ln_mean, torch.tensor([3.0]))
+    torch.testing.assert_close(band, members, rtol=1e-10, atol=0.0)
 
 
 def test_the_divergence_is_that_of_monte_carlo():
@@ -91,17 +136,17 @@ def test_the_prior_is_the_one_of_the_largest_bound():
     torch.testing.assert_close(torch.cov(drawn.T), net.prior_root @ net.prior_root.T, rtol=0.15, atol=0.15)
 
 
-def test_bands_are_means_of_power():
-    power = torch.rand(1, 7, 5) + 0.1
-    found = banded(power)
-    assert found.shape == (1, 3, 3)
-    assert found[0, 0, 0].item() == pytest.approx(torch.log(power[0, :3, :2].mean()).item(), rel=1e-5)
-    assert found[0, 2, 2].item() == pytest.approx(torch.log(power[0, 6:, 4:].mean()).item(), rel=1e-5)
+def test_pairs_of_frames_are_averaged():
+    power = torch.rand(1, 2, 5) + 0.1
+    found = averaged(power)
+    assert found.shape == (1, 2, 3)
+    assert found[0, 0, 0].item() == pytest.approx(torch.log(power[0, 0, :2].mean()).item(), rel=1e-5)
+    assert found[0, 1, 2].item() == pytest.approx(torch.log(power[0, 1, 4]).item(), rel=1e-5)
 
 
 def test_time_features_are_smooth_steps_and_grow_with_time():
-    since = torch.linspace(-10.0, 50.0, 500)[None]
+    since = torch.linspace(-30.0, 50.0, 500)[None]
     found = time_features(since)[0]
-    assert found.shape == (500, 6)
+    assert found.shape == (500, 8)
     assert (found.diff(dim=0) >= 0).all()
     assert found[0].max() < 0.1 and found[-1].min() > 0.99

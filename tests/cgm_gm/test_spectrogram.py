@@ -64,3 +64,20 @@ def test_the_inverse_is_the_nearest_in_least_squares(noise):
     step = torch.zeros_like(noise)
     step[:, 500:5500] = 0.02 * torch.randn((3, 5000), generator=torch.Generator().manual_seed(3))
     assert apart(nearest) < min(apart(nearest + step), apart(nearest - step))
+
+
+def test_a_frame_of_changing_noise_sees_the_cells_by_their_weights():
+    stft = Stft(n_samples=2000)
+    times, weights = stft.cell_times(100.0, 2), stft.cell_weights(2)
+    assert len(times) == 2 * (stft.n_frames - 1) + 1 and len(weights) % 2 == 1
+    assert times[2].item() == pytest.approx(stft.frame_times(100.0)[1].item(), rel=1e-6)
+    assert weights.sum().item() == pytest.approx(1.0, rel=1e-9)
+    noise = torch.randn(4000, 2000, generator=torch.Generator().manual_seed(0))
+    cell = (torch.arange(2000) + 11) // 23
+    noise[:, cell != 20] = 0.0
+    power = stft.forward(noise).abs().square().mean(dim=(0, 1))
+    full = float((stft.window(noise) ** 2).sum())
+    for frame in (7, 8, 9, 10, 11, 12):
+        offset = 20 - 2 * frame + len(weights) // 2
+        expected = weights[offset].item() if 0 <= offset < len(weights) else 0.0
+        assert power[frame].item() / full == pytest.approx(expected, rel=0.05, abs=1e-3)
