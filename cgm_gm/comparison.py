@@ -30,6 +30,7 @@ from shared.command import InputError
 OURS, PUBLISHED, REFITTED, RICHER = "generator", "ergodic, published", "ergodic, refitted", "ergodic, 7 coefficients"
 NON_ERGODIC, BASELINE, NETWORK, TRUTH = "non-ergodic GP", "distance only", "published network", "truth"
 BASELINE_RECIPE = {"tcondvar": 4, "backbone": "ergodic"}
+PUBLISHED_MAG = 4.0  # of the records that the published coefficients are of
 NETWORK_SAMPLES = 20  # a record, of the published network, whose phases take long
 
 
@@ -49,6 +50,8 @@ def compare(subject: Subject, ours: Sampled, config: EvaluateConfig, run: runs.R
     medians, samples = {OURS: ours.median}, {}
     if subject.judged.quantity == "velocity":
         medians[PUBLISHED] = ergodic.published().predict(table).ln_median
+        if table["mag"].max() > PUBLISHED_MAG:
+            notes.append(f"{PUBLISHED}: it is of the Bay Area and M < {PUBLISHED_MAG:g}; here it goes beyond")
     else:
         notes.append(f"{PUBLISHED}: it is of velocity, the records are of {subject.judged.quantity}")
     learnt, ln_fas = completed(subject.learnt.table), sampled.ln_fas(subject.learnt)

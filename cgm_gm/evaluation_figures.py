@@ -142,6 +142,8 @@ def durations(observed: pd.DataFrame, generated: pd.DataFrame, rhyp: np.ndarray,
 def residuals(by_model: Mapping[str, np.ndarray], table: pd.DataFrame, names: Sequence[str], synthetic: bool) -> Figure:
     """Residuals (N, K) of models against distance and magnitude: binned means, a row a measure; points of the first."""
     figure, axes = new_figure(len(names), 2, size=(4.6, 2.2))
+    first = np.abs(next(iter(by_model.values())))
+    limit = max(2.0, 1.1 * float(np.nanquantile(first, 0.99))) if np.isfinite(first).any() else 2.0
     for line, name, column in zip(axes, names, range(len(names)), strict=True):
         for axis, quantity, label in zip(
             line, ("rhyp", "mag"), ("hypocentral distance (km)", "magnitude"), strict=True
@@ -156,7 +158,7 @@ def residuals(by_model: Mapping[str, np.ndarray], table: pd.DataFrame, names: Se
                 if np.isfinite(residual[:, column]).any():
                     colour = COLOURS[number % len(COLOURS)]
                     binned_means(axis, x, residual[:, column], edges, color=colour, label=model, markersize=3)
-            axis.set_ylim(-2.0, 2.0)
+            axis.set_ylim(-limit, limit)
             axis.set_xlabel(label)
         line[0].set_ylabel(f"ln residual\n{name}")
     axes[0, 0].legend(fontsize=6, ncols=2)

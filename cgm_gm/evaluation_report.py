@@ -54,8 +54,9 @@ def _fas(found: Evaluation) -> list[Section]:
     text = (
         "Fourier amplitudes of velocity, smoothed by Konno and Ohmachi's window (b = 20). Residual: ln(observed) less "
         "ln of the model's median, which for a generator is the mean ln of its samples. Bias, tau (events), phi_s2s "
-        "(stations) and phi_ss (rest) by crossed random effects, restricted maximum likelihood; deviation: the plain "
-        "standard deviation. A model that knows places has smaller tau and phi_s2s."
+        "(stations) and phi_ss (rest) by crossed random effects, restricted maximum likelihood: an event of many "
+        "records counts little more than one of few; deviation: the plain standard deviation. "
+        "A model that knows places has smaller tau and phi_s2s."
     )
     if TRUTH in medians:
         text += " Truth: the median that the synthetic records were made with: no model can do better but by chance."

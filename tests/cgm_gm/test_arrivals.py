@@ -98,3 +98,24 @@ def test_phasenet_on_analysts_picks(real_data):
         picker(np.zeros((1, 6000)), 50.0)
     with pytest.raises(InputError, match="needs 2998"):
         picker(np.zeros((1, 600)), 100.0)
+
+
+def test_weights_that_seisbench_fetches(monkeypatch):
+    class Fetched:
+        @staticmethod
+        def from_pretrained(name):
+            if name != arrivals.WEIGHTS:
+                raise AssertionError(name)
+            return torch.nn.Linear(1, 1)
+
+    class Offline:
+        @staticmethod
+        def from_pretrained(name):
+            raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(arrivals, "_phasenet", lambda: Fetched)
+    found = arrivals.PhaseNetPicker.downloaded()
+    assert not found.model.training and found.device == torch.device("cpu")
+    monkeypatch.setattr(arrivals, "_phasenet", lambda: Offline)
+    with pytest.raises(InputError, match=r"no route to host.*--picker-weights"):
+        arrivals.PhaseNetPicker.downloaded()

@@ -105,3 +105,11 @@ def test_the_published_coefficients_are_of_velocity(subject, ours, quick, tmp_pa
     other = dataclasses.replace(subject, judged=judged)
     found = comparison.compare(other, ours, EvaluateConfig(skip_baseline=True), runs.Run(tmp_path), CPU)
     assert PUBLISHED not in found.medians and "of velocity" in found.notes[0]
+
+
+def test_magnitudes_beyond_the_published_model_are_noted(subject, ours, quick, tmp_path):
+    config = EvaluateConfig(skip_baseline=True)
+    assert not comparison.compare(subject, ours, config, runs.Run(tmp_path), CPU).notes
+    table = subject.judged.table.assign(mag=6.0)
+    large = dataclasses.replace(subject, judged=dataclasses.replace(subject.judged, table=table))
+    assert "goes beyond" in comparison.compare(large, ours, config, runs.Run(tmp_path), CPU).notes[0]
