@@ -10,15 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cgm_gm.network import BAY, COAST
-from cgm_gm.points import Region
+from cgm_gm.coastline import known_outline as known_outline  # asked of this module, beside `read_outline`
 from shared.command import InputError
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 
 MEDIAN, SPREAD, TRUTH = "generated: median", "generated: spread", "truth"
 POINTS = 4096  # read at a time
 QUANTILES = (0.005, 0.995)  # of the colour scale
-BAY_AREA: Region = (36.5, 38.8, -123.3, -121.2)
 
 
 def summary(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -58,14 +56,6 @@ def read_outline(path: Path) -> list[np.ndarray]:
     return [line for line in lines if len(line) > 1]
 
 
-def known_outline(region: Region) -> list[np.ndarray]:
-    """The Bay Area's coast as `network` has it, a dozen vertices, where the region meets it; nothing elsewhere."""
-    south, north, west, east = BAY_AREA
-    if region[0] > north or region[1] < south or region[2] > east or region[3] < west:
-        return []
-    return [np.array(COAST), np.array([*BAY, BAY[0]])]
-
-
 def fas_maps(
     table: pd.DataFrame,
     rows: Mapping[str, np.ndarray],
@@ -84,7 +74,8 @@ def fas_maps(
     at a frequency share one colour scale, so that models can be compared; spreads share one of their own. Beside a row
     named `TRUTH`, r is each map's correlation with it.
     """
-    figure, axes = new_figure(len(rows), len(frequencies), size=(3.1, 2.75), sharex=True, sharey=True)
+    size = _panel(table)
+    figure, axes = new_figure(len(rows), len(frequencies), size=size, sharex=True, sharey=True)
     levels = np.concatenate([values for name, values in rows.items() if name != SPREAD])
     for row, (name, values) in enumerate(rows.items()):
         for column, frequency in enumerate(frequencies):
@@ -103,6 +94,8 @@ def fas_maps(
                 figure.colorbar(drawn, ax=list(axes[[k for k, each in enumerate(rows) if each != SPREAD], column]),
                                 label=label, location="bottom", shrink=0.9, aspect=25, pad=0.01)  # fmt: skip
             _places(ax, table, stations, outline)
+            ax.xaxis.set_major_locator(MaxNLocator(max(2, int(size[0] / 0.75))))
+            ax.yaxis.set_major_locator(MaxNLocator(max(2, int(size[1] / 0.6))))
             if TRUTH in rows and name not in (TRUTH, SPREAD):
                 found = np.corrcoef(values[:, column], rows[TRUTH][:, column])[0, 1]
                 box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
@@ -115,6 +108,13 @@ def fas_maps(
     if title:
         figure.suptitle(title, fontsize="medium")
     return mark_synthetic(figure, synthetic)
+
+
+def _panel(table: pd.DataFrame) -> tuple[float, float]:
+    """Inches of a panel, with its labels, for the shape of the region."""
+    lat, lon = (pd.concat([table[f"source_{each}"], table[f"station_{each}"]]) for each in ("lat", "lon"))
+    shape = max(np.ptp(lon), 0.05) * np.cos(np.radians(lat.mean())) / max(np.ptp(lat), 0.05)
+    return float(np.clip(2.4 * shape + 0.7, 1.7, 3.1)), float(np.clip(2.4 / shape + 0.4, 1.4, 2.75))
 
 
 def _draw(ax: Axes, table: pd.DataFrame, values: np.ndarray, shape, limits: tuple[float, float], colours: str):
@@ -137,5 +137,3 @@ def _places(ax: Axes, table: pd.DataFrame, stations, outline: Sequence[np.ndarra
     ax.set_ylim(min(lat.min(), source_lat) - margin, max(lat.max(), source_lat) + margin)
     ax.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
     ax.grid(visible=False)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(4))

@@ -45,6 +45,7 @@ NUMBERS = {  # unit
 }
 COLUMNS = (*TEXTS, *NUMBERS)
 NEEDED = ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon", "rhyp", "azimuth")
+SHORTEST, SLOWEST = 2.0, 30.0  # s and Hz of records that can be learnt from: amplitudes at 2 to 15 Hz are
 PART = 64  # records of a chunk in the file
 
 
@@ -211,6 +212,15 @@ def check(found: Waveforms, name: str) -> None:
                 f"{name}, record {table['record_id'][row]}: {column} {table[column][row]:g} is beyond {most:g}; "
                 "are latitude and longitude swapped?"
             )
+    rate, n_samples = found.sampling_rate, found.waveforms.shape[1]
+    if not SLOWEST < rate < np.inf:
+        raise InputError(
+            f"{name}: sampled at {rate:g} Hz, over {SLOWEST:g} Hz are needed; make it again from the records"
+        )
+    if n_samples < SHORTEST * rate:
+        raise InputError(
+            f"{name}: {n_samples} samples a record, {SHORTEST:g} s at least are needed; make the file again"
+        )
     finite = np.isfinite(found.waveforms).all(axis=1)
     if not finite.all():
         row = int((~finite).argmax())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from cgm_gm import map_models, maps, network, points
+from cgm_gm import coastline, generation, map_models, maps, points
 from cgm_gm.conditions import completed
 from cgm_gm.ergodic import published
 from cgm_gm.fas import FREQUENCIES
@@ -52,6 +52,12 @@ def test_models_beside_the_generator(generator, table):
     assert_allclose(found["non-ergodic"][:, 0], between @ [1.0 - share, share], rtol=1e-9)
 
 
+def test_the_baseline_is_the_median_of_what_it_generates(generator, table, tmp_path: Path):
+    generation.generate_file(tmp_path / "a.h5", generator, table, 3, 5, 16, "model")
+    expected, _ = maps.summary(tmp_path / "a.h5")
+    assert_allclose(map_models.generated(generator, table, 3, 5), expected, rtol=1e-6)
+
+
 def test_parts_of_a_table_make_the_whole(monkeypatch, table):
     monkeypatch.setattr(map_models, "ROWS", 7)
     found = map_models.in_parts(table, lambda part: part[["rhyp"]].to_numpy())
@@ -80,7 +86,7 @@ def test_maps_share_a_scale_at_each_frequency(shape, table, tmp_path: Path):
     values = generator.normal(-8.0, 1.0, (len(table), 4))
     rows = {maps.MEDIAN: values, maps.SPREAD: np.abs(values) / 20.0, "ergodic": values + 0.3, maps.TRUTH: 2.0 * values}
     stations = (table["station_lat"][:5], table["station_lon"][:5])
-    outline = maps.known_outline((37.4, 38.1, -122.6, -121.6))
+    outline = coastline.known_outline((37.4, 38.1, -122.6, -121.6))
     figure = maps.fas_maps(
         table, rows, FREQUENCIES, shape=shape, stations=stations, outline=outline, synthetic=True, title="M 3.4"
     )
@@ -97,11 +103,13 @@ def test_maps_share_a_scale_at_each_frequency(shape, table, tmp_path: Path):
     assert all(ax.get_xlabel() == "longitude (degrees)" for ax in panels[-1])
 
 
-def test_the_outline_we_have_is_of_the_bay_area():
-    lines = maps.known_outline((37.0, 38.0, -123.0, -121.5))
-    assert_allclose(lines[0], network.COAST, rtol=0)
-    assert_allclose(lines[1][0], lines[1][-1], rtol=0)
-    assert maps.known_outline((23.0, 25.0, 120.0, 122.0)) == []
+@pytest.mark.parametrize(("east", "wide"), [(-121.1, True), (-122.3, False)])
+def test_panels_have_the_shape_of_the_region(east, wide):
+    table = completed(points.scenarios(points.grid((4, 4), (37.0, 38.1, -122.6, east)), SOURCE, {}, "the scenario"))
+    table["source_lon"] = -122.4
+    figure = maps.fas_maps(table, {"a": np.ones((16, 4))}, FREQUENCIES, shape=(4, 4))
+    width, height = figure.get_size_inches()
+    assert (width / 4 > height) == wide
 
 
 def test_outlines_are_read(tmp_path: Path):
