@@ -105,7 +105,8 @@ def arrivals(observed: Onsets, generated: Onsets, expected: Onsets, rhyp: np.nda
     order = np.argsort(rhyp)
     for axis, (name, found) in zip(axes[0], {"observed": observed, "generated": generated}.items(), strict=False):
         axis.plot(rhyp, found.s - found.p, ".", color=PAIR[name], markersize=3, alpha=0.5, label=f"{name}, picked")
-        axis.plot(rhyp[order], (expected.s - expected.p)[order], "-", color=COLOURS[0], linewidth=0.8, label="expected")
+        due = (expected.s - expected.p)[order]
+        axis.plot(rhyp[order], due, "-", color=COLOURS[0], linewidth=0.5, alpha=0.6, zorder=1, label="expected")
         axis.set_ylim(0.0, 1.5 * np.nanmax(expected.s - expected.p))
         axis.set_xlabel("hypocentral distance (km)")
         axis.legend(fontsize=7)
@@ -215,5 +216,6 @@ def coverage(spread: pd.DataFrame, observed: np.ndarray, sampled: np.ndarray, sy
     axes[0, 1].set_xticks(at, [f"{each:g}" for each in spread["measure"]])
     axes[0, 1].set_xlabel("frequency (Hz)")
     axes[0, 1].set_ylabel("deviation (ln units)")
+    axes[0, 1].set_ylim(0.0, 1.3 * axes[0, 1].get_ylim()[1])
     axes[0, 1].legend(fontsize=7)
     return mark_synthetic(figure, synthetic)

@@ -59,7 +59,10 @@ def _fas(found: Evaluation) -> list[Section]:
         "A model that knows places has smaller tau and phi_s2s."
     )
     if TRUTH in medians:
-        text += " Truth: the median that the synthetic records were made with: no model can do better but by chance."
+        text += (
+            " Truth: the median that the synthetic records were made with, from which events, stations and records depart: "
+            "a model that knows the stations can come closer."
+        )
     columns = [name for name in table.columns if name not in ("problem", "records")]
     problems = sorted({str(each) for each in table["problem"] if isinstance(each, str) and each})
     best = {"deviation": "low", "sigma": "low", "rms": "low"}

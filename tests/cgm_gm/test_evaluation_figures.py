@@ -63,3 +63,21 @@ def test_planes():
     places = pd.DataFrame(np.random.default_rng(0).random((8, 4)), columns=["pca_1", "pca_2", "tsne_1", "tsne_2"])
     figure = evaluation_figures.planes(places.assign(kind=["observed", "generated"] * 4), True)
     assert [len(line.get_xdata()) for axis in figure.axes for line in axis.lines] == [4] * 4
+
+
+def test_ranks_and_deviations_of_samples():
+    random = np.random.default_rng(0)
+    observed, sampled = random.normal(size=(400, 2)), random.normal(size=(400, 20, 2))
+    spread = pd.DataFrame({"measure": [2.0, 5.0], "observed_sigma": [0.4, 0.5], "sampled_sigma": [0.3, 0.6]})
+    figure = evaluation_figures.coverage(spread, observed, sampled, True)
+    ranks, bars = figure.axes
+    for drawn in ranks.patches:
+        values = drawn.get_data().values
+        assert abs(values.mean() - 1.0) < 1e-9 and values.std() < 0.3
+    assert [bar.get_height() for bar in bars.patches] == [0.4, 0.5, 0.3, 0.6]
+    assert "deviation (ln units)" in labels_of(figure)
+
+
+def test_large_residuals_stay_in_sight(unseen):
+    figure = evaluation_figures.residuals({"one": np.full((30, 1), 3.0)}, unseen.table, ("2 Hz",), False)
+    assert figure.axes[0].get_ylim()[1] > 3.0
