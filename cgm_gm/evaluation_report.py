@@ -60,8 +60,8 @@ def _fas(found: Evaluation) -> list[Section]:
     )
     if TRUTH in medians:
         text += (
-            " Truth: the median that the synthetic records were made with, from which events, stations and records depart: "
-            "a model that knows the stations can come closer."
+            " Truth: the median that the synthetic records were made with, from which events, stations and records "
+            "depart: a model that knows the stations can come closer."
         )
     columns = [name for name in table.columns if name not in ("problem", "records")]
     problems = sorted({str(each) for each in table["problem"] if isinstance(each, str) and each})
