@@ -223,6 +223,9 @@ class GenerateConfig:
     """New folder for the waveforms as miniSEED too, a file for every point; needs ObsPy."""
     maps: bool = True
     """Draw maps of the Fourier amplitudes, if all points are of one earthquake."""
+    baseline: str | None = None
+    """Run folder of a distance-only generator (train_cgm.py --tcondvar 4 --backbone ergodic), whose median is drawn
+    beside; it generates as many waveforms again and keeps none."""
     coastline: Path | None = None
     """CSV of lines to draw, columns lat and lon, an empty row after each; default: a rough Bay Area, none elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -16,9 +16,12 @@ def main(config: GenerateConfig) -> None:
     """Waveforms of an earthquake on a grid or at points, by a trained generator, and maps of their spectra."""
     scenario_run.check(config)
     checkpoint = runs.find_run("cgm_gm", config.run).path / CHECKPOINT
-    generator = generators.load(checkpoint, choose_device(config.device, config.threads))
+    device = choose_device(config.device, config.threads)
+    generator = generators.load(checkpoint, device)
+    other = scenario_run.baseline(config, generator, device)
     table = scenario_run.table_of(config, generator.card)
     tell("warning", scenario_run.warnings_of(table, generator.card))
+    beside = scenario_run.drawn_beside(config, table, other)
 
     model = generation.file_hash(checkpoint)
     amounts = (config.realizations, config.seed, config.batch)
@@ -28,7 +31,7 @@ def main(config: GenerateConfig) -> None:
 
     if config.mseed is not None:
         print(f"{miniseed.write(config.output, config.mseed)} files: {config.mseed}")
-    figure = scenario_run.figure(config, generator, table)
+    figure = scenario_run.figure(config, generator, table, beside)
     if figure is not None:
         path = scenario_run.figure_path(config)
         runs.write_figure(path, figure)

@@ -5,18 +5,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
-from cgm_gm import generation, map_models, maps, miniseed, points, ray_cluster
+from cgm_gm import generation, generators, map_models, maps, miniseed, points, ray_cluster
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
 from cgm_gm.fas import FREQUENCIES
 from cgm_gm.generation import Blocks
+from cgm_gm.generator import CHECKPOINT
 from cgm_gm.generators import AnyGenerator
 from shared import runs
 from shared.command import InputError
 from shared.predictions import SYNTHETIC
+
+FEW_RECORDS = 300  # of fewer, nothing much is learnt
 
 
 def check(config: GenerateConfig) -> None:
@@ -65,8 +70,44 @@ def table_of(config: GenerateConfig, card: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def warnings_of(table: pd.DataFrame, card: Mapping[str, Any]) -> list[str]:
-    """What of the scenarios lies outside of the training records, and whether those were synthetic."""
-    return points.outside(completed(table), card) + [SYNTHETIC] * synthetic(card)
+    """What of the scenarios lies outside of the training records, and whether those were synthetic or too few."""
+    described, few = card.get("provenance", {}).get("data", {}), []
+    if 0 < described.get("records", 0) < FEW_RECORDS:
+        number = f"{described['records']} records of {described.get('events')} events"
+        few = [f"this model was made from {number}: its waveforms are a trial of the method, not of earthquakes"]
+    return points.outside(completed(table), card) + few + [SYNTHETIC] * synthetic(card)
+
+
+def baseline(config: GenerateConfig, generator: AnyGenerator, device: torch.device) -> AnyGenerator | None:
+    """The generator that ``--baseline`` names, if it is to be drawn beside.
+
+    Raises
+    ------
+    InputError
+        That run is none, knows places, or is of another quantity.
+    """
+    if config.baseline is None:
+        return None
+    other = generators.load(runs.find_run("cgm_gm", config.baseline).path / CHECKPOINT, device)
+    if int(other.card.get("recipe", {}).get("tcondvar", 4)) == 2:
+        raise InputError(f"--baseline {config.baseline}: knows places (--tcondvar 2); give one of --tcondvar 4 or 0")
+    if quantity(other.card) != quantity(generator.card):
+        raise InputError(
+            f"--baseline {config.baseline}: is of {quantity(other.card)}, --run of {quantity(generator.card)}"
+        )
+    return other
+
+
+def drawn_beside(config: GenerateConfig, table: pd.DataFrame, other: AnyGenerator | None) -> dict[str, np.ndarray]:
+    """The row of maps of the baseline ``other``: median ln FAS (N, 4) of N scenarios. Empty where there are none."""
+    if other is None or not config.maps or not points.one_source(table):
+        return {}
+    return {"distance only": map_models.generated(other, completed(table), config.realizations, config.seed)}
+
+
+def quantity(card: Mapping[str, Any]) -> str:
+    """Velocity or acceleration."""
+    return card.get("provenance", {}).get("data", {}).get("quantity", "velocity")
 
 
 def synthetic(card: Mapping[str, Any]) -> bool:
@@ -79,8 +120,10 @@ def figure_path(config: GenerateConfig) -> Path:
     return config.output.with_suffix(".png")
 
 
-def figure(config: GenerateConfig, generator: AnyGenerator, table: pd.DataFrame) -> Figure | None:
-    """The maps; None where they are not wanted, or the points are of several earthquakes."""
+def figure(
+    config: GenerateConfig, generator: AnyGenerator, table: pd.DataFrame, beside: Mapping[str, np.ndarray]
+) -> Figure | None:
+    """The maps, those of `drawn_beside` too; None where none are wanted, or the points are of several earthquakes."""
     if not config.maps or not points.one_source(table):
         return None
     known, card = completed(table), generator.card
@@ -88,12 +131,12 @@ def figure(config: GenerateConfig, generator: AnyGenerator, table: pd.DataFrame)
     rows = {maps.MEDIAN if config.realizations > 1 else "generated: one realization": median}
     if config.realizations > 1:
         rows[maps.SPREAD] = spread
-    rows |= map_models.medians(generator, known)
+    rows |= beside | map_models.medians(generator, known)
     lat, lon = known["station_lat"], known["station_lon"]
     region = (lat.min(), lat.max(), lon.min(), lon.max())
     stations = card.get("stations", {})
-    quantity = card.get("provenance", {}).get("data", {}).get("quantity", "velocity")
     mag, depth = known["mag"].iloc[0], known["depth"].iloc[0]
+    count = "1 realization" if config.realizations == 1 else f"{config.realizations} realizations"
     return maps.fas_maps(
         known,
         rows,
@@ -101,7 +144,7 @@ def figure(config: GenerateConfig, generator: AnyGenerator, table: pd.DataFrame)
         shape=config.grid if config.points is None else None,
         stations=(stations.get("station_lat", ()), stations.get("station_lon", ())),
         outline=maps.known_outline(region) if config.coastline is None else maps.read_outline(config.coastline),
-        unit=generation.FAS_UNITS[quantity],
+        unit=generation.FAS_UNITS[quantity(card)],
         synthetic=synthetic(card),
-        title=f"M {mag:g}, depth {depth:g} km; {config.realizations} realizations; seed {config.seed}",
+        title=f"M {mag:g}, depth {depth:g} km; {count}; seed {config.seed}",
     )

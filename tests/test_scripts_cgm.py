@@ -19,7 +19,7 @@ import pytest
 from made_records import event_folder, station_xml
 from script_running import command, refuse, run_here, succeed, wait_for
 
-from cgm_gm import simulation
+from cgm_gm import simulation, waveform_file
 from cgm_gm.waveform_file import Waveforms
 from shared.torch_tools import load_checkpoint
 
@@ -73,7 +73,9 @@ def test_training_leaves_a_whole_run(trained: Path):
     assert "trained on synthetic data" in (trained / "said.txt").read_text(encoding="utf-8")
 
 
-def test_the_embedded_default_is_simulated_once_and_said_to_be_synthetic(records: Path, tmp_path: Path):
+def test_the_embedded_default_is_said_to_be_synthetic_and_gives_a_baseline(
+    records: Path, trained: Path, tmp_path: Path
+):
     # the full simulation is tested in cgm_gm/test_simulation.py; here a small one lies where it is kept
     kept = tmp_path / "runs" / "cache" / f"cgm_gm_synthetic_{simulation.VERSION}_seed0.h5"
     kept.parent.mkdir(parents=True)
@@ -81,6 +83,14 @@ def test_the_embedded_default_is_simulated_once_and_said_to_be_synthetic(records
     done = succeed_here(TRAIN, *TINY, "--epochs", "1", "--tcondvar", "4", "--backbone", "ergodic", cwd=tmp_path)
     assert "synthetic (stochastic point sources): 200 records of velocity, 30 events" in done.stdout
     assert "warning: trained on synthetic data; give your records with --data" in done.stderr
+    options = ("--run", latest(trained), *SCENARIO, "--grid", "4", "5", "--output", "a.h5", "--realizations", "2")
+    refuse_here(GENERATE, *options, "--baseline", latest(trained), cwd=tmp_path, said="knows places (--tcondvar 2)")
+    done = succeed_here(GENERATE, *options, "--baseline", "latest", cwd=tmp_path)
+    assert "baseline: 100%" in done.stderr
+    assert "warning: this model was made from 200 records of 30 events" in done.stderr
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    components = [set(waveform_file.read(path).table["component"]) for path in (records, tmp_path / "a.h5")]
+    assert components[0] == components[1] != {""}
 
 
 def test_training_on_all_of_few_events(simulated: Waveforms, tmp_path: Path):
@@ -185,11 +195,11 @@ def test_a_killed_search_keeps_its_finished_trials(records: Path, tmp_path: Path
     process = subprocess.Popen(
         command(SEARCH, *options, "--output", "run"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: list(trials.glob("*/*.json")) or list(trials.glob("*.json")), process)
+    wait_for(lambda: list(trials.rglob("[!.]*.json")), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "run" / "results.json").exists(), "killed too late to test anything"
-    finished = {path: path.stat().st_mtime_ns for path in trials.rglob("*.json")}
+    finished = {path: path.stat().st_mtime_ns for path in trials.rglob("[!.]*.json")}
     succeed_here(SEARCH, "--resume", "run", cwd=tmp_path)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert len(pd.read_csv(tmp_path / "run" / "trials.csv")) == 3
