@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from cgm_gm.config import PublishedRecipe, Recipe, TrainConfig
+from cgm_gm.crew import ALONE, Crew
 from cgm_gm.data import Source, ranges
 from cgm_gm.generator import CHECKPOINT, Generator
 from cgm_gm.published import PublishedGenerator
@@ -24,11 +25,24 @@ STATE, KIND = "training.pt", "cgm_gm training"
 
 
 def begun(
-    data: Waveforms, recipe: Recipe | PublishedRecipe, seed: int, device: torch.device | str = "cpu"
+    data: Waveforms,
+    recipe: Recipe | PublishedRecipe,
+    seed: int,
+    device: torch.device | str = "cpu",
+    crew: Crew = ALONE,
 ) -> Training | PublishedTraining:
-    """A training of the network that ``recipe`` is of, before its first epoch; ``data`` are of training events only."""
-    kind = PublishedTraining if isinstance(recipe, PublishedRecipe) else Training
-    return kind(data, recipe, seed, device)
+    """A training of the network that ``recipe`` is of, before its first epoch; ``data`` are of training events only.
+
+    Raises
+    ------
+    InputError
+        There are too few events, or several processes for the published network.
+    """
+    if isinstance(recipe, Recipe):
+        return Training(data, recipe, seed, device, crew=crew)
+    if crew.size > 1:
+        raise InputError("--network published: its batch norm needs whole batches; train it in one process")
+    return PublishedTraining(data, recipe, seed, device)
 
 
 def train_to_the_end(
@@ -58,10 +72,20 @@ def train_to_the_end(
     save_checkpoint(run.path / STATE, KIND, training.state_dict())
     recipe = dataclasses.asdict(config) | dataclasses.asdict(training.recipe)
     card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": recipe}
+    if training.table["component"].nunique() == 1:
+        card["component"] = training.table["component"].iloc[0]
     stations = training.table[["station_id", "station_lat", "station_lon"]].drop_duplicates("station_id")
     generator = training.generator({**card, "stations": stations.to_dict("list")})
     generator.save(run.path / CHECKPOINT)
     return run, generator
+
+
+def follow(training: Training | PublishedTraining, config: TrainConfig) -> None:
+    """Take part to the end in a training whose files another process of the crew writes."""
+    if config.resume is not None:
+        _restored(runs.Run(config.resume), training)
+    while not training.finished:
+        training.run_epoch()
 
 
 def _restored(run: runs.Run, training: Training | PublishedTraining) -> dict[str, Any]:

@@ -6,9 +6,10 @@ python cgm_gm/train_cgm.py --data waveforms.h5
 import sys
 
 from cgm_gm.config import TrainConfig
+from cgm_gm.crew import joined
 from cgm_gm.data import load
 from cgm_gm.first_look import first_look
-from cgm_gm.sessions import PROJECT, WHAT, begun, train_to_the_end
+from cgm_gm.sessions import PROJECT, WHAT, begun, follow, train_to_the_end
 from shared import runs, training_figures
 from shared.command import run_command
 from shared.records import split_events
@@ -24,11 +25,15 @@ def main(config: TrainConfig) -> None:
     recipe = config.recipe()
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
+    crew = joined(device)
     source = load(config.data, config.seed)
-    print(source.summary())
     training_rows, test_rows = split_events(source.waveforms.table, config.test_share, config.seed)
-    training = begun(source.waveforms.rows(training_rows), recipe, config.seed, device)
+    training = begun(source.waveforms.rows(training_rows), recipe, config.seed, device, crew)
+    if crew.rank:
+        follow(training, config)
+        return
 
+    print(source.summary())
     run, generator = train_to_the_end(training, source, config)
 
     synthetic = source.waveforms.synthetic

@@ -13,6 +13,7 @@ import torch
 
 from cgm_gm import fas, model
 from cgm_gm.config import Recipe
+from cgm_gm.crew import ALONE, Crew
 from cgm_gm.fas_calibration import FasCalibration
 from cgm_gm.generator import Generator
 from cgm_gm.prepared import AT_ONCE, Prepared, key
@@ -28,7 +29,8 @@ CLIP = 20.0  # of the gradient's norm
 class Training:
     """A training between two epochs. ``data`` are records of training events only; some of them validate.
 
-    ``prepared`` is what another training on the same records has prepared, if its recipe agrees in what matters.
+    ``prepared`` is what another training on the same records has prepared, if its recipe agrees in what matters;
+    ``crew`` are the processes that train together, of which this is one.
 
     Raises
     ------
@@ -45,8 +47,9 @@ class Training:
         seed: int,
         device: torch.device | str = "cpu",
         prepared: Prepared | None = None,
+        crew: Crew = ALONE,
     ):
-        self.recipe, self.seed, self.device = recipe, seed, torch.device(device)
+        self.recipe, self.seed, self.device, self.crew = recipe, seed, torch.device(device), crew
         ready = prepared or Prepared(data, recipe, seed)
         if ready.key != key(recipe, seed):
             raise ValueError(f"prepared for {ready.key}, not {key(recipe, seed)}")
@@ -109,15 +112,18 @@ class Training:
         told = np.zeros(2)
         self.network.train()
         for first in range(0, self.steps * self.batch, self.batch):
-            misfit, apart = self._bound(order[first : first + self.batch], generator)
+            misfit, apart = self._bound(order[first : first + self.batch], generator, self.crew)
             loss = misfit + apart
             self.optimizer.zero_grad()
             loss.backward()
+            self.crew.average_gradients(self.network)
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
             self.optimizer.step()
             self.schedule.step()
             told += misfit.item(), apart.item()
         self.epoch += 1
+        self.crew.agree(self.network)
+        told = self.crew.mean(told, self.device)
         if not np.isfinite(told).all():
             raise InputError(f"training diverged in epoch {self.epoch}; start again with a lower --learning-rate")
         self._fit_prior()
@@ -127,18 +133,22 @@ class Training:
             metrics |= self._validation()
         return {"epoch": self.epoch, **metrics}
 
-    def _bound(self, rows: np.ndarray, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Misfit and divergence of ``rows``, mean nats a record."""
+    def _bound(
+        self, rows: np.ndarray, generator: torch.Generator, crew: Crew = ALONE
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Misfit and divergence of ``rows``, mean nats a record; in a crew what its mean over processes is that of."""
+        mine, weight = crew.share(len(rows)), crew.weight(len(rows))
+        drawn = torch.randn((len(rows), self.network.latent), generator=generator)[mine].to(self.device)
+        rows = rows[mine]
         conditions, onsets, ln_fas = (each[rows].to(self.device) for each in self.of)
         mean, log_variance = self.network.encode(self.bands[rows].to(self.device), conditions)
-        drawn = torch.randn(mean.shape, generator=generator).to(self.device)
         code = mean + torch.exp(0.5 * log_variance) * drawn
         ln_mean = self.network.expected(code, conditions, onsets, self.scaling.ln_band_level(ln_fas))
         inside = slice(self.edge, ln_mean.shape[2] - self.edge)
         power = self.power[rows].to(self.device)[:, :, inside]
         misfit = model.itakura_saito(power, ln_mean[:, :, inside], self.weights).mean()
         prior = self.network.prior_mean(conditions), self.network.prior_root
-        return misfit, model.divergence(mean, log_variance, *prior).mean()
+        return weight * misfit, weight * model.divergence(mean, log_variance, *prior).mean()
 
     @torch.no_grad()
     def codes(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
