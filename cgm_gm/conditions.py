@@ -1,8 +1,8 @@
 """What a waveform is generated for: the published sets of conditions, scaled by training events.
 
 Set 0 is magnitude, distance and azimuth; 1 the same with depth; 2 magnitude, coordinates of source and station, depth
-(the model proper); 3 magnitude and depth; 4 magnitude, distance and depth (the distance-only baseline). Set 5 is ours, of
-the network whose backbone knows the places: a plane of vibration is the same seen from either end.
+(the model proper); 3 magnitude and depth; 4 magnitude, distance and depth (the distance-only baseline). Set 5 is ours,
+of the network whose backbone knows the places: a plane of vibration is the same seen from either end.
 """
 
 import dataclasses

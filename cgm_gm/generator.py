@@ -27,7 +27,7 @@ from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
 BATCH = 256
-RISE = 0.05  # s, of the onset
+RISE = 0.1  # s, in which the amplitude reaches that of the waves: a sudden beginning would be of all frequencies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Generator:
         ln_power = network.waves(codes, conditions, network.since(due))
         waves = bank.enveloped(spectra, ln_power, stft.hop / networks.CELLS)
         time = torch.arange(stft.n_samples, device=due.device) / self.scaling.sampling_rate
-        gate = torch.clamp((time - due[:, :1]) / RISE + 0.5, 0.0, 1.0)
+        gate = torch.sin(torch.clamp((time - due[:, :1]) / RISE, 0.0, 1.0) * (math.pi / 2.0)) ** 2
         ambient = bank.filtered(of_ambient, 0.5 * (bank.between(network.ambient(codes)) - ln_window))
         return gate * waves + bank.cut(torch.fft.irfft(ambient, n=bank.length))
 
