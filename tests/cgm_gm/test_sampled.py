@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cgm_gm import sampled
+from cgm_gm import generators, sampled, waveform_file
 from cgm_gm.fas import smoothed_fas
 from cgm_gm.intensity import measures
 
 
 @pytest.fixture(scope="module")
-def judged(simulated):
-    return simulated.waveforms.rows(np.arange(7))
+def generator(trained_run):
+    return generators.load(trained_run / "run" / "generator.pt")
+
+
+@pytest.fixture(scope="module")
+def judged(trained_run):
+    return waveform_file.read(trained_run / "records.h5").rows(np.arange(7))
 
 
 def test_measures_of_samples(generator, judged, monkeypatch):
