@@ -95,6 +95,8 @@ class Recipe:
     """Peak of AdamW's one-cycle learning rate."""
     weight_decay: float = 0.1
     """Decoupled weight decay."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Of the network's products in training; bf16 is faster where the processor has it, and came to the same loss."""
     validation_share: float = 0.1
     """Share of the training events that is watched and not learnt from."""
 
@@ -258,6 +260,8 @@ class SearchConfig:
     """Passes over the training records in every trial (ours: 15; published: 60)."""
     backbone: Literal["spatial", "ergodic"] = "spatial"
     """Level to start from, as of train_cgm.py."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """As of train_cgm.py, of our network."""
     data: Path | None = None
     """Waveform file made by prepare_waveforms.py; none: the embedded synthetic default."""
     test_share: float = 0.2

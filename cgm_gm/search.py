@@ -76,8 +76,12 @@ def check(config: SearchConfig) -> None:
         ray_cluster.check()
     elif config.address is not None:
         raise InputError("--address: is of a Ray cluster; add --engine ray, or drop it")
-    if config.network == "ours" and config.free_running:
-        raise InputError("--free-running: an option of --network published; drop it, or choose that network")
+    foreign = ("free_running",) if config.network == "ours" else ("backbone", "precision")
+    for name in foreign:
+        if getattr(config, name) != getattr(SearchConfig, name):
+            other = "published" if config.network == "ours" else "ours"
+            option = name.replace("_", "-")
+            raise InputError(f"--{option}: an option of --network {other}; drop it, or choose that network")
     for name in ("max_evals", "epochs", "workers", "threads"):
         if getattr(config, name) is not None and getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(config, name)}: give 1 or more")

@@ -44,8 +44,8 @@ class Space:
 
     def recipe(self, point: Point, config: SearchConfig) -> Recipe | PublishedRecipe:
         """The recipe of a point; what is not searched is that of ``config``."""
-        names = ("tcondvar", "validation_share", "backbone" if self.kind is Recipe else "free_running")
-        fixed = {name: getattr(config, name) for name in names}
+        names = ("backbone", "precision") if self.kind is Recipe else ("free_running",)
+        fixed = {name: getattr(config, name) for name in ("tcondvar", "validation_share", *names)}
         epochs = self.epochs if config.epochs is None else config.epochs
         return self.kind(**fixed, epochs=epochs, **self.of_point(point))
 

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from cgm_gm.config import PublishedRecipe, Recipe, TrainConfig
-from cgm_gm.crew import ALONE, Crew
+from cgm_gm.crew import ALONE, Crew, left
 from cgm_gm.data import Source, ranges
 from cgm_gm.generator import CHECKPOINT, Generator
 from cgm_gm.published import PublishedGenerator
@@ -69,6 +69,7 @@ def train_to_the_end(
             if time.monotonic() - saved_at > config.checkpoint_every:
                 save_checkpoint(run.path / STATE, KIND, training.state_dict())
                 saved_at = time.monotonic()
+    left()
     save_checkpoint(run.path / STATE, KIND, training.state_dict())
     recipe = dataclasses.asdict(config) | dataclasses.asdict(training.recipe)
     card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": recipe}
@@ -86,6 +87,7 @@ def follow(training: Training | PublishedTraining, config: TrainConfig) -> None:
         _restored(runs.Run(config.resume), training)
     while not training.finished:
         training.run_epoch()
+    left()
 
 
 def _restored(run: runs.Run, training: Training | PublishedTraining) -> dict[str, Any]:

@@ -27,13 +27,13 @@ def main(config: TrainConfig) -> None:
     seed_everything(config.seed)
     crew = joined(device)
     source = load(config.data, config.seed)
+    print(source.summary() if crew.rank == 0 else f"process {crew.rank + 1} of {crew.size} takes part")
     training_rows, test_rows = split_events(source.waveforms.table, config.test_share, config.seed)
     training = begun(source.waveforms.rows(training_rows), recipe, config.seed, device, crew)
     if crew.rank:
         follow(training, config)
         return
 
-    print(source.summary())
     run, generator = train_to_the_end(training, source, config)
 
     synthetic = source.waveforms.synthetic

@@ -56,7 +56,7 @@ class Training:
         self.table, self.rate, self.rows, self.held = ready.table, ready.rate, ready.rows, ready.held
         self.scaling, self.backbone, self.conditions = ready.scaling, ready.backbone, ready.conditions
         self.ln_fas, self.medians = ready.ln_fas, ready.medians
-        self.of, self.power, self.bands = ready.of, ready.power, ready.bands
+        self.of, self.power, self.bands, self.events = ready.of, ready.power, ready.bands, ready.events
         self.epoch = 0
         self._build()
 
@@ -141,14 +141,23 @@ class Training:
         drawn = torch.randn((len(rows), self.network.latent), generator=generator)[mine].to(self.device)
         rows = rows[mine]
         conditions, onsets, ln_fas = (each[rows].to(self.device) for each in self.of)
-        mean, log_variance = self.network.encode(self.bands[rows].to(self.device), conditions)
+        with self._mixed():
+            mean, log_variance = (
+                each.float() for each in self.network.encode(self.bands[rows].to(self.device), conditions)
+            )
         code = mean + torch.exp(0.5 * log_variance) * drawn
-        ln_mean = self.network.expected(code, conditions, onsets, self.scaling.ln_band_level(ln_fas))
+        with self._mixed():
+            ln_mean = self.network.expected(code, conditions, onsets, self.scaling.ln_band_level(ln_fas)).float()
         inside = slice(self.edge, ln_mean.shape[2] - self.edge)
         power = self.power[rows].to(self.device)[:, :, inside]
         misfit = model.itakura_saito(power, ln_mean[:, :, inside], self.weights).mean()
         prior = self.network.prior_mean(conditions), self.network.prior_root
         return weight * misfit, weight * model.divergence(mean, log_variance, *prior).mean()
+
+    def _mixed(self) -> torch.autocast:
+        """Products in the recipe's precision while the network learns; what is judged or generated is float32."""
+        enabled = self.recipe.precision == "bf16" and self.network.training
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     @torch.no_grad()
     def codes(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -163,7 +172,8 @@ class Training:
 
     def _fit_prior(self) -> None:
         mean, log_variance = self.codes(self.rows)
-        self.network.fit_prior(mean, log_variance, self.of[0][self.rows].to(self.device))
+        known = self.of[0][self.rows], self.events[self.rows]
+        self.network.fit_prior(mean, log_variance, *(each.to(self.device) for each in known))
 
     @torch.no_grad()
     def _validation(self) -> dict[str, float]:
@@ -182,16 +192,17 @@ class Training:
         chosen = np.unique([int(np.abs(bins - each).argmin()) for each in CALIBRATED if each < 0.45 * self.rate])
         frequencies = tuple(bins[chosen].tolist())
         random = torch.Generator().manual_seed(self.seed)
+        shared = torch.randn((int(self.events.max()) + 1, sum(made.of_event)), generator=random)
         generated = []
         with torch.no_grad():
             for part in np.array_split(self.rows, max(1, len(self.rows) // AT_ONCE)):
-                of = [each[part].to(self.device) for each in self.of]
-                drawn = [torch.randn((len(part), size), generator=random).to(self.device) for size in made.draws]
-                waveforms = made.waveforms(*drawn, *of).cpu().numpy()
+                drawn = torch.randn((len(part), sum(made.of_record)), generator=random)
+                given = (shared[self.events[part]], drawn, *(each[part] for each in self.of))
+                waveforms = made.waveforms(*(each.to(self.device) for each in given)).cpu().numpy()
                 generated.append(np.log(fas.smoothed_fas(waveforms, 1.0 / self.rate, frequencies)))
         medians = self.medians[self.rows][:, chosen]
         residuals = self.ln_fas[self.rows][:, chosen] - medians, np.concatenate(generated) - medians
-        calibration = FasCalibration.fit(frequencies, self.of[0][self.rows], *residuals)
+        calibration = FasCalibration.fit(frequencies, self.of[0][self.rows], self.events[self.rows], *residuals)
         return dataclasses.replace(made, calibration=calibration)
 
     def state_dict(self) -> dict[str, Any]:
