@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from cgm_gm.search_spaces import Space
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 
-ROOM = 1.12  # above the worst trial
+ROOM = 0.12  # above the worst and below the best trial, of what is between them
 SHIFT = 0.12  # over which trials of the same value are spread, of their distance
 
 
@@ -34,7 +34,7 @@ def course(table: pd.DataFrame, synthetic: bool) -> Figure:
     second.legend(frameon=False)
     second.set_xlim(-0.02, 0.52)
     first.set_ylabel("misfit: CRPS of ln FAS (ln units)")
-    first.set_ylim(0.0, ROOM * table["misfit"].max())
+    first.set_ylim(*_limits(table["misfit"]))
     return mark_synthetic(figure, synthetic)
 
 
@@ -47,6 +47,7 @@ def options(table: pd.DataFrame, space: Space, synthetic: bool) -> Figure:
         values = table[name].to_numpy(float)
         if name in space.logarithmic:
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.xaxis.set_minor_formatter(NullFormatter())
         else:
@@ -59,6 +60,11 @@ def options(table: pd.DataFrame, space: Space, synthetic: bool) -> Figure:
         axis.set_xlabel(space.searched[name])
     for axis in axes[:, 0]:
         axis.set_ylabel("misfit: CRPS of ln FAS\n(ln units)")
-        axis.set_ylim(0.0, ROOM * table["misfit"].max())
+        axis.set_ylim(*_limits(table["misfit"]))
     axes[0, 0].legend(frameon=False, fontsize=7)
     return mark_synthetic(figure, synthetic)
+
+
+def _limits(misfit: pd.Series) -> tuple[float, float]:
+    room = ROOM * (misfit.max() - misfit.min() or misfit.max() or 1.0)
+    return misfit.min() - room, misfit.max() + room
