@@ -4,7 +4,8 @@ What a network draws is not quite of the backbone's level everywhere, and need n
 earthquakes do. So after training one waveform is drawn for every training record, about what the backbone says of
 events that it has not seen. The mean difference, quadratic in the conditions, becomes a filter of what is drawn for
 such conditions; where observed residuals vary more than generated ones, a random filter, smooth in ln f, adds the rest
-of their covariance. Axes: B batch, C conditions, G frequencies of the filter, Q features of the conditions.
+of their covariance, in part the same for all records of an event. Axes: B batch, C conditions, G frequencies of the
+filter, Q features of the conditions.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cgm_gm.model import prior_features
+from cgm_gm.model import divided, prior_features, shared_covariance
 
 RIDGE = 4.0  # records' worth of no dependence on the conditions
 FARTHEST = 3.0  # deviations of a condition; there is little data beyond
@@ -21,56 +22,74 @@ FARTHEST = 3.0  # deviations of a condition; there is little data beyond
 
 @dataclasses.dataclass(frozen=True)
 class FasCalibration:
-    """ln gain at ``frequencies`` (Hz): ``slopes`` (Q, G) of `features`, plus ``root`` (G, G) times normal draws."""
+    """ln gain at ``frequencies`` (Hz): ``slopes`` (Q, G) of `features`, plus normal draws times the roots (G, G)."""
 
     frequencies: tuple[float, ...]
     slopes: np.ndarray
-    root: np.ndarray
+    event_root: np.ndarray
+    record_root: np.ndarray
 
     @classmethod
     def none(cls, n_conditions: int) -> "FasCalibration":
         """One that changes nothing."""
-        return cls((1.0,), np.zeros((1 + 2 * n_conditions, 1)), np.zeros((1, 1)))
+        return cls((1.0,), np.zeros((1 + 2 * n_conditions, 1)), np.zeros((1, 1)), np.zeros((1, 1)))
 
     @classmethod
     def fit(
-        cls, frequencies: tuple[float, ...], conditions: torch.Tensor, observed: np.ndarray, generated: np.ndarray
+        cls,
+        frequencies: tuple[float, ...],
+        conditions: torch.Tensor,
+        events: torch.Tensor,
+        observed: np.ndarray,
+        generated: np.ndarray,
     ) -> "FasCalibration":
-        """From ln FAS residuals (N, G) of observed and of generated waveforms about the same medians, for N records."""
+        """From ln FAS residuals (N, G) of observed and of generated waveforms about the same medians.
+
+        For N records of ``conditions`` (N, C) and ``events`` (N,).
+        """
         known = features(conditions).double().cpu().numpy()
         ridge = RIDGE * np.eye(known.shape[1])
         ridge[0, 0] = 0.0
         of_generated, of_observed = (
             np.linalg.solve(known.T @ known + ridge, known.T @ each) for each in (generated, observed)
         )
-        missing = np.cov(observed.T) - np.cov((generated + known @ (of_observed - of_generated)).T)
-        values, vectors = np.linalg.eigh(np.atleast_2d(missing))
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        return cls(tuple(map(float, frequencies)), of_observed - of_generated, root)
+        moved = generated + known @ (of_observed - of_generated)
+        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(observed.T) - np.cov(moved.T)))
+        root = torch.as_tensor(vectors * np.sqrt(np.maximum(values, 0.0)))
+        of_both = (shared_covariance(torch.as_tensor(each - each.mean(axis=0)), events) for each in (observed, moved))
+        missing = next(of_both) - next(of_both)
+        roots = (each.numpy() for each in divided(root, missing))
+        return cls(tuple(map(float, frequencies)), of_observed - of_generated, *roots)
 
     @property
     def n_draws(self) -> int:
         """G."""
         return len(self.frequencies)
 
-    def ln_gain(self, conditions: torch.Tensor, drawn: torch.Tensor, frequencies: np.ndarray) -> torch.Tensor:
-        """At other ``frequencies`` (F,), Hz: (B, F) for conditions (B, C) and standard normal ``drawn`` (B, G)."""
-        known = features(conditions) @ torch.as_tensor(self.slopes).to(drawn)
-        known = known + drawn @ torch.as_tensor(self.root).to(drawn).T
+    def ln_gain(
+        self, conditions: torch.Tensor, of_event: torch.Tensor, of_record: torch.Tensor, frequencies: np.ndarray
+    ) -> torch.Tensor:
+        """At other ``frequencies`` (F,), Hz: (B, F) for conditions (B, C) and standard normal numbers (B, G)."""
+        slopes, event_root, record_root = (
+            torch.as_tensor(each).to(of_record) for each in (self.slopes, self.event_root, self.record_root)
+        )
+        known = features(conditions) @ slopes + of_event @ event_root.T + of_record @ record_root.T
         place = np.interp(np.log(np.maximum(frequencies, 1e-3)), np.log(self.frequencies), np.arange(self.n_draws))
         low = np.minimum(place.astype(int), max(self.n_draws - 2, 0))
-        share, low = torch.as_tensor(place - low).to(drawn), torch.as_tensor(low, device=drawn.device)
+        share, low = torch.as_tensor(place - low).to(known), torch.as_tensor(low, device=known.device)
         high = torch.clamp(low + 1, max=self.n_draws - 1)
         return known[:, low] * (1.0 - share) + known[:, high] * share
 
     def to_dict(self) -> dict[str, Any]:
         """Lists of numbers, for a checkpoint."""
-        return {"frequencies": list(self.frequencies), "slopes": self.slopes.tolist(), "root": self.root.tolist()}
+        names = ("slopes", "event_root", "record_root")
+        return {"frequencies": list(self.frequencies)} | {name: getattr(self, name).tolist() for name in names}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "FasCalibration":
         """Undo `to_dict`."""
-        return cls(tuple(content["frequencies"]), np.array(content["slopes"]), np.array(content["root"]))
+        arrays = (np.array(content[name]) for name in ("slopes", "event_root", "record_root"))
+        return cls(tuple(content["frequencies"]), *arrays)
 
 
 def features(conditions: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ a consistent phase at once, whose speckle is that of scattered waves.
 
 import dataclasses
 import json
-import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,55 +16,19 @@ import pandas as pd
 import torch
 
 from cgm_gm import model as networks
+from cgm_gm import shaping
 from cgm_gm.backbone import Backbone
 from cgm_gm.conditions import Conditions, completed
 from cgm_gm.fas_calibration import FasCalibration
+from cgm_gm.shaping import Scaling
 from cgm_gm.spectrogram import Stft
-from cgm_gm.synthesis import Bank
 from shared import runs
 from shared.command import InputError
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
 BATCH = 256
-RISE = 0.1  # s, in which the amplitude reaches that of the waves: a sudden beginning would be of all frequencies
-
-
-@dataclasses.dataclass(frozen=True)
-class Scaling:
-    """Between waveforms and the power that the network sees: that of one whose FAS is the backbone's, spread evenly."""
-
-    stft: Stft
-    sampling_rate: float
-    before: float
-
-    def frequencies(self) -> np.ndarray:
-        """Hz (F,) at which the backbone is asked; the lowest bins share that of the first above half a spacing."""
-        found = self.stft.frequencies(self.sampling_rate).numpy().astype(float)
-        return np.maximum(found, 0.6 * found[1])
-
-    def offset(self) -> float:
-        """ln of the power that a waveform of FAS 1 has, summed over frames."""
-        window = torch.hann_window(self.stft.n_fft, dtype=torch.float64)
-        return math.log(float((window**2).sum()) / self.stft.hop * self.sampling_rate**2)
-
-    def ln_level(self, ln_fas: torch.Tensor) -> torch.Tensor:
-        """ln of the power (B, F) that a waveform of ``ln_fas`` (B, F) has, summed over frames."""
-        return 2.0 * ln_fas + self.offset()
-
-    def ln_band_level(self, ln_fas: torch.Tensor) -> torch.Tensor:
-        """The same in bands (B, K), as noise that does not know of it sees it."""
-        return -torch.log(self.bank.averaged(torch.exp(-self.ln_level(ln_fas))[:, :, None])[:, :, 0])
-
-    @property
-    def bank(self) -> Bank:
-        """The bands of waveforms to be drawn."""
-        return Bank(self.stft.n_samples, self.sampling_rate, self.stft.n_frequencies)
-
-    def power(self, waveforms: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
-        """Scaled power (B, K, J) of waveforms (B, N) whose backbone says ``ln_fas`` (B, F), in bands."""
-        found = self.stft.forward(waveforms).abs() ** 2
-        return self.bank.averaged(found * torch.exp(-self.ln_level(ln_fas))[:, :, None])
+EVENT = 1  # marks the random numbers that the records of an earthquake share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,47 +105,44 @@ class Generator:
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """``n`` waveforms (rows, n, T) float32 for some rows of ``table`` at a time.
 
-        Row i is drawn from (``seed``, ``first`` + i), whatever the batch.
+        Row i is drawn from (``seed``, ``first`` + i), whatever the batch; what the records of an earthquake share from
+        ``seed`` and its magnitude and hypocentre. The k-th waveforms of all rows belong together.
         """
         known = completed(table)
-        conditions, onsets, ln_fas = self.inputs(known)
+        of = self.inputs(known)
         device = self.network.times.device
         rows = max(1, batch // max(n, 1))
         for start in range(0, len(known), rows):
             place = slice(start, min(start + rows, len(known)))
-            drawn = self._drawn(range(first + place.start, first + place.stop), n, seed)
-            drawn = [each.to(device) for each in drawn]
-            of = [each[place].to(device).repeat_interleave(n, dim=0) for each in (conditions, onsets, ln_fas)]
-            waveforms = self.waveforms(*drawn, *of)
+            drawn = self._drawn([[seed, first + row] for row in range(place.start, place.stop)], self.of_record, n)
+            shared = self._drawn([[seed, EVENT, key] for key in event_keys(known.iloc[place])], self.of_event, n)
+            repeated = [each[place].repeat_interleave(n, dim=0) for each in of]
+            waveforms = self.waveforms(*(each.to(device) for each in (shared, drawn, *repeated)))
             yield place, waveforms.cpu().numpy().reshape(place.stop - place.start, n, -1)
 
-    def _drawn(self, numbers: range, n: int, seed: int) -> tuple[torch.Tensor, ...]:
-        generators = (np.random.default_rng([seed, number]) for number in numbers)
-        drawn = [each.standard_normal((n, sum(self.draws)), dtype=np.float32) for each in generators]
-        return torch.from_numpy(np.concatenate(drawn)).split(self.draws, dim=1)
+    def _drawn(self, seeds: list[list[int]], sizes: tuple[int, ...], n: int) -> torch.Tensor:
+        drawn = [np.random.default_rng(each).standard_normal((n, sum(sizes)), dtype=np.float32) for each in seeds]
+        return torch.from_numpy(np.concatenate(drawn))
 
     @property
-    def draws(self) -> tuple[int, int, int, int]:
-        """Standard normal numbers that a waveform takes: code, filter, noise of the waves, ambient noise."""
-        return self.network.latent, self.calibration.n_draws, self.scaling.bank.length, self.scaling.bank.length
+    def of_record(self) -> tuple[int, ...]:
+        """See `shaping.of_record`."""
+        return shaping.of_record(self.network, self.calibration, self.scaling)
 
-    def waveforms(self, code, of_filter, of_waves, of_ambient, conditions, onsets, ln_fas) -> torch.Tensor:
-        """Waveforms (B, N) of standard normal ``code`` (B, L), ``of_filter`` (B, G), ``of_waves``, ``of_ambient``.
+    @property
+    def of_event(self) -> tuple[int, ...]:
+        """See `shaping.of_event`."""
+        return shaping.of_event(self.network, self.calibration)
 
-        The rest is as of `inputs`.
-        """
-        bank, network, stft = self.scaling.bank, self.network, self.scaling.stft
-        codes = network.from_prior(code, conditions)
-        due = network.due(codes, conditions, onsets)
-        ln_gain = self.calibration.ln_gain(conditions, of_filter, self.scaling.frequencies())
-        ln_window = math.log(float((stft.window(of_waves) ** 2).sum()))
-        spectra = bank.filtered(of_waves, ln_gain + 0.5 * (self.scaling.ln_level(ln_fas) - ln_window))
-        ln_power = network.waves(codes, conditions, network.since(due))
-        waves = bank.enveloped(spectra, ln_power, stft.hop / networks.CELLS)
-        time = torch.arange(stft.n_samples, device=due.device) / self.scaling.sampling_rate
-        gate = torch.sin(torch.clamp((time - due[:, :1]) / RISE, 0.0, 1.0) * (math.pi / 2.0)) ** 2
-        ambient = bank.filtered(of_ambient, 0.5 * (bank.between(network.ambient(codes)) - ln_window))
-        return gate * waves + bank.cut(torch.fft.irfft(ambient, n=bank.length))
+    def waveforms(self, *drawn_and_inputs: torch.Tensor) -> torch.Tensor:
+        """See `shaping.waveforms`."""
+        return shaping.waveforms(self.network, self.calibration, self.scaling, *drawn_and_inputs)
+
+
+def event_keys(table: pd.DataFrame) -> list[int]:
+    """A number for each row, the same for records of the same magnitude and hypocentre."""
+    source = table[["mag", "source_lat", "source_lon", "depth"]].to_numpy(float)
+    return [zlib.crc32(row.tobytes()) for row in source]
 
 
 def check_sizes(options: dict[str, Any]) -> None:

@@ -98,6 +98,8 @@ class WaveformVAE(nn.Module):
         self.noise = nn.Linear(latent, n_bands)
         self.register_buffer("prior_slopes", torch.zeros(1 + 2 * n_conditions, latent))
         self.register_buffer("prior_root", torch.eye(latent))  # lower triangular, of S
+        self.register_buffer("event_root", torch.zeros(latent, latent))  # of S, what records of an event share
+        self.register_buffer("record_root", torch.eye(latent))  # and the rest
         nn.init.zeros_(self.shift[-1].weight)
         nn.init.zeros_(self.shift[-1].bias)
         nn.init.zeros_(self.noise.weight)
@@ -112,13 +114,18 @@ class WaveformVAE(nn.Module):
         """Of the code (B, L) of records of ``conditions`` (B, C)."""
         return prior_features(conditions) @ self.prior_slopes
 
-    def from_prior(self, drawn: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        """Codes (B, L) of the prior from standard normal ``drawn`` (B, L)."""
-        return self.prior_mean(conditions) + drawn @ self.prior_root.T
+    def from_prior(self, of_event: torch.Tensor, of_record: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+        """Codes (B, L) of the prior from standard normal numbers (B, L), those of the event and those of the record."""
+        return self.prior_mean(conditions) + of_event @ self.event_root.T + of_record @ self.record_root.T
 
     @torch.no_grad()
-    def fit_prior(self, mean: torch.Tensor, log_variance: torch.Tensor, conditions: torch.Tensor) -> None:
-        """Make the prior that of the largest evidence bound for the codes of N records (N, L)."""
+    def fit_prior(
+        self, mean: torch.Tensor, log_variance: torch.Tensor, conditions: torch.Tensor, events: torch.Tensor
+    ) -> None:
+        """Make the prior that of the largest evidence bound for the codes of N records (N, L), of ``events`` (N,).
+
+        Of its covariance records of the same event share what pairs of them have in common.
+        """
         features = prior_features(conditions).double()
         ridge = 1e-6 * len(features) * torch.eye(features.shape[1], dtype=torch.float64, device=features.device)
         slopes = torch.linalg.solve(features.T @ features + ridge, features.T @ mean.double())
@@ -126,6 +133,9 @@ class WaveformVAE(nn.Module):
         covariance = left.T @ left / len(left) + torch.diag(log_variance.double().exp().mean(dim=0))
         self.prior_slopes.copy_(slopes)
         self.prior_root.copy_(torch.linalg.cholesky(covariance))
+        of_event, of_record = divided(self.prior_root.double(), shared_covariance(left, events))
+        self.event_root.copy_(of_event)
+        self.record_root.copy_(of_record)
 
     def due(self, code: torch.Tensor, conditions: torch.Tensor, onsets: torch.Tensor) -> torch.Tensor:
         """P and S (B, 2) in s after the first sample, as this record has them; ``onsets`` (B, 2) as expected."""
@@ -203,3 +213,24 @@ def divergence(
     wide = log_variance.exp() @ (inverse**2).sum(dim=0)[:, None]
     log_det = 2.0 * torch.log(torch.diagonal(prior_root)).sum()
     return 0.5 * ((apart**2).sum(dim=1) + wide[:, 0] - mean.shape[1] + log_det - log_variance.sum(dim=1))
+
+
+def shared_covariance(values: torch.Tensor, events: torch.Tensor) -> torch.Tensor:
+    """Mean product (D, D) of ``values`` (N, D), of mean 0, over pairs of different records of the same of ``events``.
+
+    0 where no event has two records.
+    """
+    code = torch.unique(events, return_inverse=True)[1]
+    counts = torch.bincount(code)
+    sums = values.new_zeros((len(counts), values.shape[1])).index_add_(0, code, values)
+    pairs = int((counts * (counts - 1)).sum())
+    return (sums.T @ sums - values.T @ values) / max(pairs, 1)
+
+
+def divided(root: torch.Tensor, shared: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Roots (D, D) of two covariances that add to that of ``root`` (D, D): the first nearest to ``shared`` (D, D)."""
+    inverse = torch.linalg.pinv(root)
+    values, vectors = torch.linalg.eigh(0.5 * inverse @ (shared + shared.T) @ inverse.T)
+    values = values.clamp(0.0, 1.0)
+    turned = root @ vectors
+    return turned * values.sqrt(), turned * (1.0 - values).sqrt()

@@ -6,13 +6,15 @@ Axes as in `model`.
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from cgm_gm import backbone, fas, model
 from cgm_gm.conditions import Conditions, completed
 from cgm_gm.config import Recipe
 from cgm_gm.data import training_and_validation
-from cgm_gm.generator import Scaling, tensors
+from cgm_gm.generator import tensors
+from cgm_gm.shaping import Scaling
 from cgm_gm.spectrogram import Stft
 from cgm_gm.waveform_file import Waveforms
 
@@ -36,6 +38,7 @@ class Prepared:
         self.rows, self.held = training_and_validation(self.table, recipe.validation_share, seed)
         stft = Stft(recipe.n_fft, recipe.hop, data.waveforms.shape[1])
         self.scaling = Scaling(stft, data.sampling_rate, data.before)
+        self.events = torch.as_tensor(pd.factorize(self.table["event_id"])[0])
         self._fit_backbone(recipe, seed)
         self._tensors()
 

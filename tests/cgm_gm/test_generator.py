@@ -1,10 +1,11 @@
 """The generator: the same record for the same seed, its file there and back, and hostile files."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from cgm_gm.generator import CHECKPOINT, Generator
+from cgm_gm.generator import CHECKPOINT, Generator, event_keys
 from shared.command import InputError
 
 
@@ -29,6 +30,21 @@ def test_a_record_is_the_same_whatever_is_made_beside_it(generator, simulated):
     for batch in (1, 4):
         np.testing.assert_allclose(drawn(generator, table, batch=batch), whole, atol=1e-4 * scale)
     np.testing.assert_allclose(drawn(generator, table.iloc[3:], first=3), whole[3:], atol=1e-4 * scale)
+
+
+def test_records_of_one_earthquake_belong_together(generator, simulated):
+    """The k-th records of an earthquake share what records of an earthquake have in common."""
+    row = simulated.waveforms.table.iloc[[0]]
+    near = pd.concat([row.assign(station_lat=row["station_lat"] + 1e-4 * step) for step in range(30)])
+    other = near.assign(source_lat=near["source_lat"] + 1e-4)
+    levels = [np.log(np.square(drawn(generator, each, n=40)).mean(axis=2)) for each in (near, near, other)]
+    about = [each - each.mean() for each in levels]
+    within = [(each.mean(axis=0) ** 2).mean() for each in about]  # of 30 records' mean
+    assert min(within) > 3.0 * (about[0] - about[0].mean(axis=0)).var() / 30.0
+    shared = [each.mean(axis=0) for each in about]
+    assert np.corrcoef(shared[0], shared[1])[0, 1] > 0.99
+    assert abs(np.corrcoef(shared[0], shared[2])[0, 1]) < 0.6
+    assert event_keys(near) == [event_keys(row)[0]] * 30 and event_keys(other)[0] != event_keys(row)[0]
 
 
 def test_nothing_but_noise_comes_before_p(generator, simulated):

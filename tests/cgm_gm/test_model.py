@@ -9,9 +9,11 @@ from cgm_gm.model import (
     WaveformVAE,
     averaged,
     divergence,
+    divided,
     itakura_saito,
     prior_features,
     seen_cells,
+    shared_covariance,
     time_features,
 )
 
@@ -120,7 +122,7 @@ def test_the_prior_is_the_one_of_the_largest_bound():
     )
     mean = prior_features(conditions) @ slopes + torch.randn(3000, L, generator=generator) @ root.T
     log_variance = torch.full((3000, L), -4.0)
-    net.fit_prior(mean, log_variance, conditions)
+    net.fit_prior(mean, log_variance, conditions, torch.arange(3000) // 10)
     torch.testing.assert_close(net.prior_slopes, slopes, rtol=0.1, atol=0.1)
 
     def bound() -> float:
@@ -132,8 +134,40 @@ def test_the_prior_is_the_one_of_the_largest_bound():
         getattr(net, name).mul_(change)
         assert bound() > best
         getattr(net, name).copy_(before)
-    drawn = net.from_prior(torch.randn(3000, L, generator=generator), conditions) - net.prior_mean(conditions)
+    numbers = torch.randn(2, 3000, L, generator=generator)
+    drawn = net.from_prior(*numbers, conditions) - net.prior_mean(conditions)
     torch.testing.assert_close(torch.cov(drawn.T), net.prior_root @ net.prior_root.T, rtol=0.15, atol=0.15)
+
+
+def test_what_records_of_an_event_share_is_drawn_once():
+    generator = torch.Generator().manual_seed(3)
+    events = torch.randint(400, (8000,), generator=generator)
+    of_event, of_record = (torch.tril(torch.rand(L, L, generator=generator) + 0.2) for _ in range(2))
+    mean = torch.randn(400, L, generator=generator)[events] @ of_event.T
+    mean = mean + torch.randn(8000, L, generator=generator) @ of_record.T
+    net, conditions = network(), torch.randn(8000, C, generator=generator)
+    net.fit_prior(mean, torch.full((8000, L), -8.0), conditions, events)
+    for root, planted in ((net.event_root, of_event), (net.record_root, of_record)):
+        torch.testing.assert_close(root @ root.T, planted @ planted.T, rtol=0.2, atol=0.2)
+    total = net.event_root @ net.event_root.T + net.record_root @ net.record_root.T
+    torch.testing.assert_close(total, net.prior_root @ net.prior_root.T, rtol=1e-4, atol=1e-5)
+
+
+def test_shared_covariance_is_the_mean_over_pairs():
+    values, events = torch.randn(7, 2, dtype=torch.float64), torch.tensor([4, 4, 9, 9, 9, 1, 2])
+    pairs = [(i, j) for i in range(7) for j in range(7) if i != j and events[i] == events[j]]
+    slow = sum(torch.outer(values[i], values[j]) for i, j in pairs) / len(pairs)
+    torch.testing.assert_close(shared_covariance(values, events), slow, rtol=1e-10, atol=1e-12)
+    assert not shared_covariance(values, torch.arange(7)).any()
+
+
+def test_a_covariance_is_divided_even_where_pairs_say_too_much():
+    root = torch.tril(torch.rand(3, 3, dtype=torch.float64) + 0.5)
+    for shared in (-torch.eye(3, dtype=torch.float64), 100.0 * torch.eye(3, dtype=torch.float64)):
+        first, second = divided(root, shared)
+        torch.testing.assert_close(first @ first.T + second @ second.T, root @ root.T, rtol=1e-9, atol=1e-9)
+        empty = first if shared[0, 0] < 0 else second
+        assert empty.abs().max() < 1e-6
 
 
 def test_pairs_of_frames_are_averaged():
