@@ -63,6 +63,10 @@ def _fas(found: Evaluation) -> list[Section]:
             " Truth: the median that the synthetic records were made with, from which events, stations and records "
             "depart: a model that knows the stations can come closer."
         )
+    for name, samples in found.compared.samples.items():
+        n = samples.ln_fas.shape[1]
+        noise = np.sqrt(1.0 + samples.ln_fas.var(axis=1, ddof=1).mean() / n / residual[name].var()) - 1.0
+        text += f" Of {name}: means of {n} samples, which adds some {100 * noise:.1f} % to its deviation."
     columns = [name for name in table.columns if name not in ("problem", "records")]
     problems = sorted({str(each) for each in table["problem"] if isinstance(each, str) and each})
     best = {"deviation": "low", "sigma": "low", "rms": "low"}

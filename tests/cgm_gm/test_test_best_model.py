@@ -27,7 +27,6 @@ def small(monkeypatch):
     monkeypatch.setattr(evaluation.likeness, "SHAPE", (4, 4))
     monkeypatch.setattr(evaluation.likeness, "SAMPLES", 2)
     monkeypatch.setattr(evaluation.discrimination.discriminative_score, "__defaults__", ((0,), 1))
-    monkeypatch.setattr(comparison, "NETWORK_SAMPLES", 2)
 
     def fit(table, ln_fas, frequencies, form):
         found = whole(table, ln_fas[:, :1], frequencies[:1], form)  # one frequency is enough for its way through
