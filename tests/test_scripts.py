@@ -17,7 +17,8 @@ TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py", "shared/decomp
 TESTED |= {f"cvae_sa/{verb}_cvae.py" for verb in ("train", "predict", "explain")}  # in test_scripts_cvae.py
 TESTED |= {"cvae_sa/evaluate_cvae.py"}  # in test_scripts_cvae_evaluation.py
 TESTED |= {"cvae_sa/search_cvae.py"}  # in cvae_sa/test_search.py
-TESTED |= {"cgm_gm/train_cgm.py", "cgm_gm/test_best_model.py"}  # in test_scripts_cgm.py
+TESTED |= {"cgm_gm/train_cgm.py"}  # in test_scripts_cgm.py
+TESTED |= {"cgm_gm/test_best_model.py"}  # in cgm_gm/test_test_best_model.py
 TESTED |= {
     f"cgm_gm/{verb}.py" for verb in ("prepare_waveforms", "generate_points", "train_hyperopt")
 }  # in tests/cgm_gm
