@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -20,20 +21,31 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+ANSWER = 5.0  # s
 
 
-def check() -> None:
-    """Refuse, before any work, to go to Ray where it is not installed.
+def check(address: str | None = None) -> None:
+    """Refuse, before any work, to go to Ray where it is not installed, or to a cluster that does not answer.
 
     Raises
     ------
     InputError
-        It is not.
+        So it is, or the address is none.
     """
     if importlib.util.find_spec("ray") is None:
+        said = "Ray is not installed; pip install 'ground-motion-learning[ray]', or --engine local"
+        raise InputError(f"--engine ray: {said}")
+    if address in (None, "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"--address {address}: give HOST:PORT of a Ray cluster, or auto")
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()  # Ray itself would try for minutes
+    except (OSError, OverflowError) as error:
         raise InputError(
-            "--engine ray: Ray is not installed; pip install 'ground-motion-learning[ray]', or --engine local"
-        )
+            f"--address {address}: no Ray cluster answers there ({error}); start one, or drop it"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def check(config: GenerateConfig) -> None:
         if getattr(config, name) < 1:
             raise InputError(f"--{name} {getattr(config, name)}: must be at least 1")
     if config.engine == "ray":
-        ray_cluster.check()
+        ray_cluster.check(config.address)
     elif config.address is not None:
         raise InputError("--address: is of a Ray cluster; add --engine ray, or drop it")
     if config.points is not None and config.region is not None:

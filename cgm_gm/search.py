@@ -73,7 +73,7 @@ def check(config: SearchConfig) -> None:
         An option asks for what is not there.
     """
     if config.engine == "ray":
-        ray_cluster.check()
+        ray_cluster.check(config.address)
     elif config.address is not None:
         raise InputError("--address: is of a Ray cluster; add --engine ray, or drop it")
     foreign = ("free_running",) if config.network == "ours" else ("backbone", "precision")
