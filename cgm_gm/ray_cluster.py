@@ -75,7 +75,8 @@ def joined(address: str | None, cpus: int) -> Iterator[ModuleType]:
             ray.init(**options, log_to_driver=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            raise InputError(f"--address {address}: no Ray cluster there ({reason}); start one, or drop it") from None
+            remedy = "start one, drop --address, or set RAY_AUTH_MODE=token if it asks for one"
+            raise InputError(f"--address {address}: no Ray cluster to join ({reason}); {remedy}") from None
         try:
             yield ray
         finally:
