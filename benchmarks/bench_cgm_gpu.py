@@ -2,14 +2,13 @@
 
 PYTHONPATH=. python benchmarks/bench_cgm_gpu.py
 
-Weights and data are random, of the shapes of the real ones: what is measured is time. The network is
-`cgm_gm.model.WaveformVAE`; what `cgm_gm.generator` and `cgm_gm.training` do about it is written here again, for they
-import more (tests hold the two together).
+Weights and data are random, of the shapes of the real ones: what is measured is time. Network, shaping and loss are
+those of `cgm_gm.model` and `cgm_gm.shaping`; the loops about them, of `cgm_gm.generator` and `cgm_gm.training`, are
+written here again, for those import more (tests hold the two together).
 """
 
 import argparse
 import json
-import math
 import statistics
 import tempfile
 import time
@@ -21,15 +20,15 @@ import h5py
 import numpy as np
 import torch
 
-from cgm_gm import model
+from cgm_gm import model, shaping
 from cgm_gm.fas_calibration import FasCalibration
 from cgm_gm.spectrogram import Stft
 
-RATE, BEFORE, N_CONDITIONS = 100.0, 5.0, 3  # Hz; s before P; of the network of the default set
+RATE, BEFORE, N_CONDITIONS = 100.0, 5.0, 5  # Hz; s before P; of the network of the default set
 TARGET = 5.0  # s for 10,000 waveforms, on an H100
-LIMIT, BEFORE_P, RISE, CLIP = 60.0, 3.0, 0.05, 20.0  # as in `generator` and `training`
+CLIP = 20.0  # as in `training`
 RECIPE = {"latent": 12, "hidden": 96}
-CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0)  # Hz
+CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0, 44.0)  # Hz
 
 
 def waiting(device: torch.device) -> None:
@@ -53,7 +52,9 @@ def seconds(call: Callable[[], Any], device: torch.device, repeats: int) -> floa
 def network_of(stft: Stft, device: torch.device) -> model.WaveformVAE:
     """Our network with random weights, a random prior, and an S that is not quite when it is expected."""
     torch.manual_seed(0)
-    network = model.WaveformVAE(N_CONDITIONS, stft.n_frequencies, stft.frame_times(RATE).tolist(), **RECIPE)
+    bank = shaping.Scaling(stft, RATE, BEFORE).bank
+    cells = stft.cell_times(RATE, model.CELLS).tolist(), stft.cell_weights(model.CELLS).tolist()
+    network = model.WaveformVAE(N_CONDITIONS, len(bank.weights), *cells, **RECIPE)
     torch.nn.init.normal_(network.shift[-1].weight, std=0.01)
     network.prior_slopes.normal_(std=0.3)
     return network.to(device)
@@ -77,48 +78,30 @@ class Generation:
         self.stft = Stft(n_samples=n_samples)
         self.network = network_of(self.stft, device).eval()
         self.of = made_inputs(n, self.stft)
-        count = len(CALIBRATED)
-        self.calibration = FasCalibration(CALIBRATED, np.full(count, 0.05), 0.1 * np.eye(count))
-        window = torch.hann_window(self.stft.n_fft, dtype=torch.float64)
-        self.offset = math.log(float((window**2).sum()) / self.stft.hop * RATE**2)
+        count, features = len(CALIBRATED), 1 + 2 * N_CONDITIONS
+        roots = 0.05 * np.eye(count), 0.1 * np.eye(count)
+        self.calibration = FasCalibration(CALIBRATED, np.full((features, count), 0.01), *roots)
+        self.scaling = shaping.Scaling(self.stft, RATE, BEFORE)
 
     @torch.no_grad()
     def batches(self, on_device: bool = False) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Rows and their waveforms (B, T) on the device; drawn row by row on the CPU, as a seed's records must be."""
-        sizes = self.network.latent, self.calibration.n_draws, self.stft.n_samples
+        """Rows and their waveforms (B, N) on the device; drawn row by row on the CPU, as a seed's records must be."""
+        of_record = sum(shaping.of_record(self.network, self.calibration, self.scaling))
+        of_event = sum(shaping.of_event(self.network, self.calibration))
+        shared = torch.from_numpy(np.random.default_rng([0, 1, 0]).standard_normal((1, of_event), dtype=np.float32))
         for start in range(0, self.n, self.batch):
             place = slice(start, min(start + self.batch, self.n))
             if on_device:
-                drawn = torch.randn((place.stop - start, sum(sizes)), device=self.device)
+                drawn = torch.randn((place.stop - start, of_record), device=self.device)
             else:
                 rows = [
-                    np.random.default_rng([0, row]).standard_normal((1, sum(sizes)), dtype=np.float32)
+                    np.random.default_rng([0, row]).standard_normal((1, of_record), dtype=np.float32)
                     for row in range(place.start, place.stop)
                 ]
                 drawn = torch.from_numpy(np.concatenate(rows)).to(self.device)
-            codes, random_filter, noise = drawn.split(sizes, dim=1)
-            of = [each[place].to(self.device) for each in self.of]
-            waveforms = self.shaped(self.network.from_prior(codes, of[0]), noise, *of)
-            yield place, self.calibration.filtered(waveforms, random_filter, RATE)
-
-    def shaped(self, codes, noise, conditions, onsets, ln_fas) -> torch.Tensor:
-        """As `generator.Generator.shaped`."""
-        half = 0.5 * self.stft.n_fft / RATE
-        due = self.network.due(codes, conditions, onsets)
-        since = self.network.since(due)
-        p = since[:, 0]
-        since = torch.stack([torch.where(p > -half, torch.clamp(p, min=half), p), since[:, 1]], dim=1)
-        quiet = torch.stack([p.new_full(p[:, :1].shape, -BEFORE_P), (due[:, :1] - due[:, 1:]) - BEFORE_P], dim=1)
-        signal = self._from_noise(noise, self.network.decode(codes, conditions, since), ln_fas)
-        ambient = self._from_noise(noise, self.network.decode(codes, conditions, quiet), ln_fas)
-        after = torch.arange(noise.shape[1], device=noise.device) / RATE - due[:, :1]
-        return ambient + torch.clamp(after / RISE + 0.5, 0.0, 1.0) * (signal - ambient)
-
-    def _from_noise(self, noise: torch.Tensor, ln_power: torch.Tensor, ln_fas: torch.Tensor) -> torch.Tensor:
-        window = self.stft.window(noise)
-        ln_power = ln_power.clamp(-LIMIT, LIMIT) + (2.0 * ln_fas + self.offset)[:, :, None]
-        gain = torch.exp(0.5 * (ln_power - torch.log((window**2).sum())))
-        return self.stft.inverse(self.stft.forward(noise) * gain)
+            given = [shared.expand(len(drawn), -1), drawn, *(each[place] for each in self.of)]
+            made = (each.to(self.device) for each in given)
+            yield place, shaping.waveforms(self.network, self.calibration, self.scaling, *made)
 
     def to_memory(self) -> np.ndarray:
         """All, (N, T), in the CPU's memory."""
@@ -151,16 +134,20 @@ class Epochs:
         self.network = network_of(stft, device).train()
         self.device, self.batch = device, min(batch, n)
         generator = torch.Generator().manual_seed(2)
-        drawn = torch.rand((n, stft.n_frequencies, stft.n_frames), generator=generator)
-        self.power = -torch.log1p(-drawn) + 1e-10
-        bands = model.banded(self.power)
+        scaling = shaping.Scaling(stft, RATE, BEFORE)
+        drawn = torch.rand((n, len(scaling.bank.weights), stft.n_frames), generator=generator)
+        self.power = -torch.log1p(-drawn) + 1e-15
+        bands = model.averaged(self.power)
         self.bands = (bands - bands.mean()) / bands.std()
-        self.of = made_inputs(n, stft)[:2]
+        conditions, onsets, ln_fas = made_inputs(n, stft)
+        self.of = conditions, onsets, scaling.ln_band_level(ln_fas)
+        self.events = torch.arange(n) // 20
+        share = 0.5 * stft.n_samples / (stft.n_frequencies * stft.n_frames)
+        self.weights = torch.as_tensor(share * scaling.bank.weights, dtype=torch.float32, device=device)
         if held_there:
             self.power, self.bands = self.power.to(device), self.bands.to(device)
             self.of = tuple(each.to(device) for each in self.of)
         self.steps = n // self.batch
-        self.weight = 0.5 * stft.n_samples / (stft.n_frequencies * stft.n_frames)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4, weight_decay=0.1)
 
     def run_epoch(self) -> float:
@@ -180,14 +167,8 @@ class Epochs:
 
     def bound(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Misfit and divergence of ``rows``, mean nats a record."""
-        conditions, onsets = (each[rows].to(self.device) for each in self.of)
-        mean, log_variance = self.network.encode(self.bands[rows].to(self.device), conditions)
-        code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        since = self.network.since(self.network.due(code, conditions, onsets))
-        ln_mean = self.network.decode(code, conditions, since).clamp(-LIMIT, LIMIT)
-        misfit = self.weight * model.itakura_saito(self.power[rows].to(self.device), ln_mean).mean()
-        prior = self.network.prior_mean(conditions), self.network.prior_root
-        return misfit, model.divergence(mean, log_variance, *prior).mean()
+        given = [each[rows].to(self.device) for each in (self.bands, self.power, *self.of)]
+        return self.network.bound(*given, self.weights, torch.randn((len(rows), RECIPE["latent"]), device=self.device))
 
     @torch.no_grad()
     def fit_prior(self) -> None:
@@ -195,7 +176,7 @@ class Epochs:
         parts = zip(self.bands.split(self.batch), self.of[0].split(self.batch), strict=True)
         found = [self.network.encode(bands.to(self.device), conditions.to(self.device)) for bands, conditions in parts]
         codes = (torch.cat(each) for each in zip(*found, strict=True))
-        self.network.fit_prior(*codes, self.of[0].to(self.device))
+        self.network.fit_prior(*codes, self.of[0].to(self.device), self.events.to(self.device))
 
 
 def measured(options: argparse.Namespace, device: torch.device) -> dict[str, float]:

@@ -43,22 +43,24 @@ class FasCalibration:
         observed: np.ndarray,
         generated: np.ndarray,
     ) -> "FasCalibration":
-        """From ln FAS residuals (N, G) of observed and of generated waveforms about the same medians.
+        """From ln FAS residuals about the same medians, of ``observed`` (N, G) and ``generated`` (D, N, G) waveforms.
 
-        For N records of ``conditions`` (N, C) and ``events`` (N,).
+        For N records of ``conditions`` (N, C) and ``events`` (N,), drawn D times.
         """
         known = features(conditions).double().cpu().numpy()
         ridge = RIDGE * np.eye(known.shape[1])
         ridge[0, 0] = 0.0
         of_generated, of_observed = (
-            np.linalg.solve(known.T @ known + ridge, known.T @ each) for each in (generated, observed)
+            np.linalg.solve(known.T @ known + ridge, known.T @ each) for each in (generated.mean(axis=0), observed)
         )
         moved = generated + known @ (of_observed - of_generated)
-        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(observed.T) - np.cov(moved.T)))
+        total, shared = (
+            of(observed) - np.mean([of(each) for each in moved], axis=0)
+            for of in (lambda each: np.atleast_2d(np.cov(each.T)), lambda each: _shared(each, events))
+        )
+        values, vectors = np.linalg.eigh(total)
         root = torch.as_tensor(vectors * np.sqrt(np.maximum(values, 0.0)))
-        of_both = (shared_covariance(torch.as_tensor(each - each.mean(axis=0)), events) for each in (observed, moved))
-        missing = next(of_both) - next(of_both)
-        roots = (each.numpy() for each in divided(root, missing))
+        roots = (each.numpy() for each in divided(root, torch.as_tensor(shared)))
         return cls(tuple(map(float, frequencies)), of_observed - of_generated, *roots)
 
     @property
@@ -95,3 +97,7 @@ class FasCalibration:
 def features(conditions: torch.Tensor) -> torch.Tensor:
     """What the mean gain is linear in, (B, Q)."""
     return prior_features(conditions.clamp(-FARTHEST, FARTHEST))
+
+
+def _shared(values: np.ndarray, events: torch.Tensor) -> np.ndarray:
+    return shared_covariance(torch.as_tensor(values - values.mean(axis=0)), events).numpy()

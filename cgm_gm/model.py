@@ -18,6 +18,7 @@ Axes: B batch, K frequency bands, J frames, T cells in time, C conditions, L cod
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -69,6 +70,7 @@ class WaveformVAE(nn.Module):
             "code_basis": code_basis,
         }
         self.latent = latent
+        self.edge = math.ceil((len(kernel) // 2) / CELLS)  # frames at either end that look beyond the record
         self.register_buffer("times", torch.as_tensor(list(times), dtype=torch.float32))
         self.register_buffer("seen", seen_cells(kernel, len(times)), persistent=False)
         self.encoder = nn.Sequential(
@@ -169,6 +171,33 @@ class WaveformVAE(nn.Module):
         waves = self.waves(code, conditions, since).exp() * self.behind(since[:, 0])[:, None]
         noise = (self.ambient(code) - ln_level).clamp(-LIMIT, LIMIT).exp()
         return torch.log(waves @ self.seen + noise[:, :, None])
+
+    def bound(
+        self,
+        seen: torch.Tensor,
+        power: torch.Tensor,
+        conditions: torch.Tensor,
+        onsets: torch.Tensor,
+        ln_level: torch.Tensor,
+        weights: torch.Tensor,
+        drawn: torch.Tensor,
+        mixed: AbstractContextManager = nullcontext(),  # noqa: B008
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Misfit and divergence, mean nats a record, whose negative sum is the evidence bound.
+
+        For what the encoder has ``seen`` of B records (B, K, J / STEP), their ``power`` (B, K, J), ``weights`` (K,),
+        standard normal ``drawn`` (B, L); the rest as of `expected`. Frames that look beyond the record do not count.
+        ``mixed`` is the context of the network's products.
+        """
+        with mixed:
+            mean, log_variance = self.encode(seen, conditions)
+        mean, log_variance = mean.float(), log_variance.float()
+        with mixed:
+            ln_mean = self.expected(mean + torch.exp(0.5 * log_variance) * drawn, conditions, onsets, ln_level)
+        inside = slice(self.edge, ln_mean.shape[2] - self.edge)
+        misfit = itakura_saito(power[:, :, inside], ln_mean[:, :, inside].float(), weights).mean()
+        prior = self.prior_mean(conditions), self.prior_root
+        return misfit, divergence(mean, log_variance, *prior).mean()
 
     def behind(self, since: torch.Tensor) -> torch.Tensor:
         """Shares (B, T) of the cells that lie behind an onset, for middles ``since`` it."""

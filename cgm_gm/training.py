@@ -5,7 +5,6 @@ never stopped. Axes as in `model`.
 """
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from shared.torch_tools import seed_everything
 
 CALIBRATED = (0.9, 1.25, 1.9, 2.5, 3.75, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 35.0, 44.0)  # Hz
 LEAST_BATCH, LEAST_STEPS = 16, 16  # records of a step; steps of an epoch
+DRAWN = 2  # waveforms a record to calibrate by, of opposite codes: their mean is more certain
 CLIP = 20.0  # of the gradient's norm
 
 
@@ -76,7 +76,6 @@ class Training:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, recipe.learning_rate, total_steps=recipe.epochs * self.steps
         )
-        self.edge = math.ceil(0.5 * stft.n_fft / stft.hop)  # frames at either end that look beyond the record
         # frames overlap: the bins of a spectrogram are more than the waveform has degrees of freedom
         share = 0.5 * stft.n_samples / (stft.n_frequencies * stft.n_frames)
         self.weights = torch.as_tensor(share * bank.weights, dtype=torch.float32, device=self.device)
@@ -141,18 +140,12 @@ class Training:
         drawn = torch.randn((len(rows), self.network.latent), generator=generator)[mine].to(self.device)
         rows = rows[mine]
         conditions, onsets, ln_fas = (each[rows].to(self.device) for each in self.of)
-        with self._mixed():
-            mean, log_variance = (
-                each.float() for each in self.network.encode(self.bands[rows].to(self.device), conditions)
-            )
-        code = mean + torch.exp(0.5 * log_variance) * drawn
-        with self._mixed():
-            ln_mean = self.network.expected(code, conditions, onsets, self.scaling.ln_band_level(ln_fas)).float()
-        inside = slice(self.edge, ln_mean.shape[2] - self.edge)
-        power = self.power[rows].to(self.device)[:, :, inside]
-        misfit = model.itakura_saito(power, ln_mean[:, :, inside], self.weights).mean()
-        prior = self.network.prior_mean(conditions), self.network.prior_root
-        return weight * misfit, weight * model.divergence(mean, log_variance, *prior).mean()
+        level = self.scaling.ln_band_level(ln_fas)
+        seen, power = (each[rows].to(self.device) for each in (self.bands, self.power))
+        misfit, apart = self.network.bound(
+            seen, power, conditions, onsets, level, self.weights, drawn, mixed=self._mixed()
+        )
+        return weight * misfit, weight * apart
 
     def _mixed(self) -> torch.autocast:
         """Products in the recipe's precision while the network learns; what is judged or generated is float32."""
@@ -196,12 +189,16 @@ class Training:
         generated = []
         with torch.no_grad():
             for part in np.array_split(self.rows, max(1, len(self.rows) // AT_ONCE)):
-                drawn = torch.randn((len(part), sum(made.of_record)), generator=random)
-                given = (shared[self.events[part]], drawn, *(each[part] for each in self.of))
-                waveforms = made.waveforms(*(each.to(self.device) for each in given)).cpu().numpy()
-                generated.append(np.log(fas.smoothed_fas(waveforms, 1.0 / self.rate, frequencies)))
+                numbers = torch.randn((DRAWN, len(part), sum(made.of_record)), generator=random)
+                numbers[1, :, : sum(made.of_event)] = -numbers[0, :, : sum(made.of_event)]  # code and filter
+                both = []
+                for sign, drawn in zip((1.0, -1.0), numbers, strict=True):
+                    given = (sign * shared[self.events[part]], drawn, *(each[part] for each in self.of))
+                    waveforms = made.waveforms(*(each.to(self.device) for each in given)).cpu().numpy()
+                    both.append(np.log(fas.smoothed_fas(waveforms, 1.0 / self.rate, frequencies)))
+                generated.append(both)
         medians = self.medians[self.rows][:, chosen]
-        residuals = self.ln_fas[self.rows][:, chosen] - medians, np.concatenate(generated) - medians
+        residuals = self.ln_fas[self.rows][:, chosen] - medians, np.concatenate(generated, axis=1) - medians
         calibration = FasCalibration.fit(frequencies, self.of[0][self.rows], self.events[self.rows], *residuals)
         return dataclasses.replace(made, calibration=calibration)
 

@@ -88,28 +88,18 @@ def test_the_gpu_benchmark_runs_and_imports_no_more_than_it_says(tmp_path):
     assert "MISSED 8 waveforms" in done.stdout
 
 
-def test_the_gpu_benchmark_shapes_noise_as_the_generator_does(beside):
-    from cgm_gm.generator import Generator, Scaling
+def test_the_gpu_benchmark_draws_as_the_generator_does(beside):
+    from cgm_gm.generator import Generator
 
     made = beside["bench_cgm_gpu"].Generation(3, 2, torch.device("cpu"), n_samples=3000)
-    scaling = Scaling(made.stft, 100.0, 5.0)
-    shipped = Generator(made.network, None, None, scaling, made.calibration, {})
-    codes, noise = torch.randn((3, 12)), torch.randn((3, 3000))
+    shipped = Generator(made.network, None, None, made.scaling, made.calibration, {})
+    shared = shipped._drawn([[0, 1, 0]] * 3, shipped.of_event, 1)
+    drawn = shipped._drawn([[0, row] for row in range(3)], shipped.of_record, 1)
     with torch.no_grad():
-        expected = shipped.shaped(codes, noise, *made.of)
-        found = made.shaped(codes, noise, *made.of)
-    assert torch.isfinite(found).all()
+        expected = shipped.waveforms(shared, drawn, *made.of)
+    found = made.to_memory()
+    assert found.shape == (3, 3000) and np.isfinite(found).all()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
-    # and draws as it does
-    drawn = torch.cat(shipped._drawn(range(2), 1, 0), dim=1)
-    waveforms = made.to_memory()
-    assert waveforms.shape == (3, 3000) and np.isfinite(waveforms).all()
-    codes, random_filter, noise = drawn.split((12, 13, 3000), dim=1)
-    with torch.no_grad():
-        of = [each[:2] for each in made.of]
-        first = shipped.shaped(made.network.from_prior(codes, of[0]), noise, *of)
-        first = made.calibration.filtered(first, random_filter, 100.0)
-    np.testing.assert_allclose(waveforms[:2], first, rtol=0, atol=1e-5 * float(first.abs().max()))
 
 
 def test_the_gpu_benchmark_takes_the_steps_of_training(beside):
@@ -121,7 +111,7 @@ def test_the_gpu_benchmark_takes_the_steps_of_training(beside):
     assert np.isfinite(first)
     changed = [not torch.equal(one, other) for one, other in zip(before, epochs.network.parameters(), strict=True)]
     assert all(changed)
-    raw = model.banded(epochs.power)
+    raw = model.averaged(epochs.power)
     torch.testing.assert_close(epochs.bands, (raw - raw.mean()) / raw.std())
     assert float(epochs.network.prior_root.tril().sub(epochs.network.prior_root).abs().max()) == 0.0
 

@@ -17,7 +17,7 @@ def test_planted_slopes_and_missing_covariance_come_back():
     generated = generator.normal(size=(50_000, 3)) @ own.T
     observed = generator.normal(size=(50_000, 3)) @ own.T + generator.normal(size=(50_000, 3)) @ more.T
     observed = observed + generator.normal(size=(5000, 1))[events] @ of_event.T + features(conditions).numpy() @ slopes
-    found = FasCalibration.fit(FREQUENCIES, conditions, events, observed, generated)
+    found = FasCalibration.fit(FREQUENCIES, conditions, events, observed, generated[None])
     np.testing.assert_allclose(found.slopes, slopes, atol=0.02)
     np.testing.assert_allclose(found.record_root @ found.record_root.T, more @ more.T, atol=0.02)
     np.testing.assert_allclose(found.event_root @ found.event_root.T, of_event @ of_event.T, atol=0.02)
@@ -27,7 +27,7 @@ def test_where_generated_ones_vary_more_nothing_is_added():
     generator = np.random.default_rng(1)
     conditions = torch.zeros(500, 1)
     observed, generated = 0.1 * generator.normal(size=(500, 3)), generator.normal(size=(500, 3))
-    found = FasCalibration.fit(FREQUENCIES, conditions, torch.arange(500) // 5, observed, generated)
+    found = FasCalibration.fit(FREQUENCIES, conditions, torch.arange(500) // 5, observed, generated[None])
     np.testing.assert_allclose(found.event_root, 0.0, atol=1e-12)
     np.testing.assert_allclose(found.record_root, 0.0, atol=1e-12)
 
