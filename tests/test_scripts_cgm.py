@@ -23,9 +23,8 @@ from cgm_gm import simulation, waveform_file
 from cgm_gm.waveform_file import Waveforms
 from shared.torch_tools import load_checkpoint
 
-PREPARE, TRAIN, SEARCH, GENERATE = (
-    f"cgm_gm/{verb}.py" for verb in ("prepare_waveforms", "train_cgm", "train_hyperopt", "generate_points")
-)
+VERBS = ("prepare_waveforms", "train_cgm", "train_hyperopt", "generate_points", "test_best_model")
+PREPARE, TRAIN, SEARCH, GENERATE, EVALUATE = (f"cgm_gm/{verb}.py" for verb in VERBS)
 TINY = ("--epochs", "3", "--hidden", "16", "--latent", "3", "--batch", "32", "--threads", "1")
 SCENARIO = ("--mag", "3.4", "--source-lat", "37.77", "--source-lon", "-122.15", "--depth", "8")
 refuse_here, succeed_here = partial(refuse, run=run_here), partial(succeed, run=run_here)
@@ -220,3 +219,52 @@ def test_bad_raw_records_are_named_and_good_ones_kept(tmp_path: Path):
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: no record is left of 1: missing response: no StationXML describes XX.BBB..HNE")
     assert not list(tmp_path.glob("v.h5*"))
+
+
+TAIWAN = ("--mag", "6.9", "--source-lat", "23.14", "--source-lon", "121.2", "--depth", "7")
+NAPA = ("--mag", "6", "--source-lat", "38.215", "--source-lon", "-122.312", "--depth", "11")
+JAPAN = ("--mag", "6.2", "--source-lat", "41", "--source-lon", "142.5", "--depth", "30")
+REAL = {
+    "taiwan_2022": (("--units", "m/s2"), TAIWAN, 40, "2 events"),
+    "fdsn": (("--minimum-rate", "40", "--region", "32", "42", "-125", "-114"), NAPA, 5, "4 events"),
+    "knet": (("--event-source", "headers", "--onset", "picked", "--padding", "2"), JAPAN, 11, "2 events"),
+}
+
+
+@pytest.mark.parametrize("folder", REAL)
+def test_real_records_from_the_raw_files_to_an_evaluation(folder: str, real_data: Path, tmp_path: Path):
+    """The chain holds; of so few earthquakes nothing is learnt, and that is said."""
+    how, scenario, count, events = REAL[folder]
+    raw = real_data / "waveforms" / folder
+    done = succeed_here(PREPARE, raw, *how, "--workers", "1", "--output", "w.h5", cwd=tmp_path)
+    assert f"{count} records of {events}" in done.stdout
+    options = ("--learning-rate", "1e-3", "--test-share", "0", "--output", "run")
+    succeed_here(TRAIN, "--data", "w.h5", *TINY, *options, cwd=tmp_path)
+    options = (*scenario, "--grid", "4", "5", "--realizations", "2", "--output", "a.h5")
+    done = succeed_here(GENERATE, "--run", "run", *options, cwd=tmp_path)
+    assert f"warning: this model was made from {count} records of {events}" in done.stderr
+    assert "synthetic" not in done.stderr
+    made = waveform_file.read(tmp_path / "a.h5")
+    assert made.waveforms.shape == (40, 6000) and not made.synthetic
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    table = waveform_file.read(tmp_path / "w.h5").table
+    table[["station_lat", "station_lon", "source_lat", "source_lon", "mag", "depth"]].to_csv(tmp_path / "points.csv")
+    succeed_here(GENERATE, "--run", "run", "--points", "points.csv", "--output", "b.h5", cwd=tmp_path)
+    again = waveform_file.read(tmp_path / "b.h5").table
+    np.testing.assert_allclose(again["rhyp"], table["rhyp"], rtol=1e-6)
+    options = (
+        "--run",
+        "run",
+        "--samples",
+        "3",
+        "--max-records",
+        "6",
+        "--skip-baseline",
+        "--threads",
+        "1",
+        "--output",
+        "judged",
+    )
+    done = succeed_here(EVALUATE, *options, cwd=tmp_path)
+    assert "ON RECORDS SEEN IN TRAINING" in done.stdout
+    assert (tmp_path / "judged" / "report.html").stat().st_size > 100_000
