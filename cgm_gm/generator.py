@@ -27,7 +27,7 @@ from shared.command import InputError
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
-BATCH = 256
+BATCH = 64  # of more, arrays outgrow the caches
 EVENT = 1  # marks the random numbers that the records of an earthquake share
 
 

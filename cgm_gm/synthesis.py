@@ -30,8 +30,11 @@ class Bank:
 
     @property
     def length(self) -> int:
-        """Samples of noise that a waveform takes."""
-        return self.n_samples + 2 * self.pad + self.n_samples % 2
+        """Samples of noise that a waveform takes: even, and without large factors, which transforms are slow for."""
+        found = self.n_samples + 2 * self.pad
+        while 60**12 % found or found % 2:
+            found += 1
+        return found
 
     def centres(self) -> list[int]:
         """Which frequencies bands are about: all low ones, then ever wider apart."""
@@ -86,5 +89,6 @@ class Bank:
         amplitude = torch.exp(0.5 * ln_power)
         size = round((ln_power.shape[2] - 1) * cell) + 1
         between = functional.interpolate(amplitude, size, mode="linear", align_corners=True)[:, :, : self.n_samples]
-        behind = functional.pad(between, (0, self.n_samples - between.shape[2]), mode="replicate")
-        return (bands * behind).sum(dim=1)
+        known = (bands[:, :, :size] * between).sum(dim=1)
+        behind = (bands[:, :, size:] * amplitude[:, :, -1:]).sum(dim=1)
+        return torch.cat([known, behind], dim=1)
