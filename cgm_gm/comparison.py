@@ -105,13 +105,24 @@ def check(config: EvaluateConfig) -> None:
             runs.find_run(PROJECT, name)
 
 
+def check_beside(subject: Subject, config: EvaluateConfig, device: torch.device) -> None:
+    """Refuse, before any work, runs that cannot be compared with ``subject``.
+
+    Raises
+    ------
+    InputError
+        They were trained on other events, or the baseline knows places.
+    """
+    if config.baseline is not None:
+        _placeless(config.baseline, subject, device)
+    if config.published_run is not None:
+        _other(config.published_run, subject, device)
+
+
 def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: torch.device) -> AnyGenerator:
     """The run that is named, else one of the same recipe but for what it knows, trained and kept in ``run``."""
     if config.baseline is not None:
-        found = _other(config.baseline, subject, device)
-        if found.card["recipe"].get("tcondvar") == 2:
-            raise InputError(f"{config.baseline}: knows places; train it by --tcondvar 4 --backbone ergodic")
-        return found
+        return _placeless(config.baseline, subject, device)
     path = run.path / "baseline.pt"
     if not path.exists():
         own = subject.recipe.recipe()
@@ -122,6 +133,13 @@ def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: t
         card = {"provenance": {"data": subject.source.describe()}, "ranges": ranges(training.table), "recipe": recipe}
         training.generator(card).save(path)
     return generators.load(path, device)
+
+
+def _placeless(name: str, subject: Subject, device: torch.device) -> AnyGenerator:
+    found = _other(name, subject, device)
+    if found.card["recipe"].get("tcondvar") == 2:
+        raise InputError(f"{name}: knows places; train it by --tcondvar 4 --backbone ergodic")
+    return found
 
 
 def _other(name: str, subject: Subject, device: torch.device) -> AnyGenerator:

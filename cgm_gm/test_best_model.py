@@ -27,6 +27,7 @@ def main(config: EvaluateConfig) -> None:
     seed_everything(config.seed)
     picker = evaluation.picker_of(config, device)
     subject = load_subject(config, device)
+    comparison.check_beside(subject, config, device)
     print(subject.summary())
     for note in subject.notes:
         print(f"note: {note}", file=sys.stderr)

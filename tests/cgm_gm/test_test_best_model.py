@@ -102,6 +102,7 @@ def test_what_is_refused(trained_run, tmp_path):
         "no such file": (*run, "--picker-weights", "none.pt"),
         "are PhaseNet's": (*run, "--picker-records", "none.h5"),
         "must not be negative": (*run, "--seed", "-1"),
+        "knows places": (*run, "--baseline", trained_run / "run"),
         "none.h5: no such file": (*run, "--data", "none.h5"),
     }
     for said, options in bad.items():
