@@ -6,7 +6,8 @@ Terms of the place vary smoothly over the map: sums of Gaussian bumps with rando
 of reduced rank. A path term is the integral of such a field along the straight ray, an attenuation that differs from
 place to place. A narrow bump at every training station takes what is the station's own. All variances are those of the
 largest marginal likelihood (MacKay 1992, fixed-point updates); a small one removes its term. After Lavrentiadis et al.
-(2021, doi 10.1007/s10518-021-01173-1), whose non-ergodic models have these parts.
+(2021, doi 10.1007/s10518-021-01173-1), whose non-ergodic models have these parts. Few events do not determine how
+spectra grow with magnitude and fall with distance: there the published ergodic model is what is departed from.
 
 Axes: N records, F frequencies, K fixed terms, W weights of bumps.
 """
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
+from cgm_gm import ergodic
 from cgm_gm.conditions import NEAREST, WITH_DISTANCE
 from cgm_gm.geometry import Frame
 from shared import splits
@@ -30,6 +32,8 @@ ROUNDS = 40
 ANCHORS = 12  # frequencies at which variances are found; between, they are interpolated
 RIDGE = 1e-3  # on the fixed terms, in deviations of the training rows: keeps few events from running wild
 LEAST_VARIANCE = 1e-6
+FEW = 20  # events; of fewer, the fixed terms lean on the published ergodic model
+LEANING = (0.5, 0.2, 0.2, 0.4, 0.5)  # deviations from it of M - 3, its square, depth / 10, ln R, R / 100 (ln units)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +75,18 @@ def fixed_terms(table: pd.DataFrame, kind: int) -> np.ndarray:
         distance = np.maximum(table["rhyp"].to_numpy(float), NEAREST)
         columns += [np.log(distance / 30.0), distance / 100.0]
     return np.column_stack(columns)
+
+
+def default_terms(frequencies: np.ndarray, kind: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the `fixed_terms` are expected to be, (K, F), by the published ergodic model, and how surely: 1 / variance.
+
+    The level is left free. Beyond the frequencies of that model its ends are taken.
+    """
+    known = np.log(ergodic.PUBLISHED_FREQUENCIES)
+    _, mag, ln_r, depth = (np.interp(np.log(frequencies), known, row) for row in ergodic.PUBLISHED)
+    rows, sure = [0.0 * mag, mag, 0.0 * mag, 10.0 * depth, ln_r, 0.0 * mag], [RIDGE, *(1.0 / np.square(LEANING))]
+    kept = [0, 1, 2] + [3] * (kind != 0) + [4, 5] * (kind in WITH_DISTANCE)
+    return np.array(rows)[kept], np.array(sure)[kept]
 
 
 def bumps(table: pd.DataFrame, frame: Frame, centres: dict[str, np.ndarray]) -> np.ndarray:
@@ -133,7 +149,12 @@ def fit(
     code = np.unique(table["event_id"], return_inverse=True)[1]
     blocks.append(("event", np.eye(code.max() + 1)[code]))
     names = [name for name, _ in blocks]
-    solver = _Solver(fixed, [block for _, block in blocks])
+    frequencies = np.asarray(frequencies, float)
+    expected, sure = default_terms(frequencies, kind)
+    if code.max() + 1 >= FEW:
+        expected, sure = np.zeros_like(expected), None
+    solver = _Solver(fixed, [block for _, block in blocks], sure)
+    ln_fas = ln_fas - fixed @ expected
     chosen = np.unique(np.linspace(0, len(frequencies) - 1, ANCHORS).round().astype(int))
     variances = np.stack([solver.variances(ln_fas[:, each]) for each in chosen], axis=1)  # (blocks + 1, anchors)
     smooth = np.exp([np.interp(np.arange(len(frequencies)), chosen, np.log(row)) for row in variances])
@@ -143,10 +164,12 @@ def fit(
     known = solver.design[:, :n_place]
     held_out = np.empty_like(ln_fas)
     for train, test in splits.k_fold(code, folds=min(folds, code.max() + 1), seed=seed):
-        part = _Solver(fixed[train], [block[train] for _, block in blocks])
+        part = _Solver(fixed[train], [block[train] for _, block in blocks], sure)
         held_out[test] = known[test] @ part.solutions(ln_fas[train], smooth)[:n_place]
-    frequencies = np.asarray(frequencies, float)
-    model = Backbone(kind, frame, frequencies, solved[:n_fixed], centres, solved[n_fixed:n_place], deviations)
+    held_out += fixed @ expected
+    model = Backbone(
+        kind, frame, frequencies, solved[:n_fixed] + expected, centres, solved[n_fixed:n_place], deviations
+    )
     return model, held_out
 
 
@@ -167,9 +190,13 @@ def _centres(table: pd.DataFrame, frame: Frame) -> dict[str, np.ndarray]:
 
 
 class _Solver:
-    """y = X b + Σ Z_g u_g + e, with u_g ~ N(0, v_g I) and e ~ N(0, v_e I); X without a prior but for a trace."""
+    """y = X b + Σ Z_g u_g + e, with u_g ~ N(0, v_g I) and e ~ N(0, v_e I).
 
-    def __init__(self, fixed: np.ndarray, blocks: list[np.ndarray]):
+    X is without a prior but for a trace, or of 1 / variance ``sure``.
+    """
+
+    def __init__(self, fixed: np.ndarray, blocks: list[np.ndarray], sure: np.ndarray | None = None):
+        self.sure = sure
         self.sizes = [block.shape[1] for block in blocks]
         self.n_fixed = fixed.shape[1]
         self.design = np.concatenate([fixed, *blocks], axis=1)
@@ -195,6 +222,8 @@ class _Solver:
         prior = np.full(self.design.shape[1], RIDGE / variances[-1])
         for place, variance in zip(self.slices, variances, strict=False):
             prior[place] = 1.0 / variance
+        if self.sure is not None:
+            prior[: self.n_fixed] = self.sure
         return prior
 
     def variances(self, y: np.ndarray) -> np.ndarray:

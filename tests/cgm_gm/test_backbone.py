@@ -99,6 +99,24 @@ def test_it_goes_into_a_checkpoint_and_back():
     assert found.deviations.keys() == {"source", "site", "station", "path", "event", "rest"}
 
 
+def test_an_earthquake_is_foreseen_from_a_single_other_one():
+    table, *_ = planted(n_events=2)
+    table = table.assign(mag=np.where(table["event_id"] == "e0", 2.0, 3.5))
+    lean, sure = backbone.default_terms(np.array(FREQUENCIES), 2)
+    assert lean.shape == (6, 3) and sure.shape == (6,)
+    median = fixed_terms(table, 2) @ lean
+    noise = 0.2 * np.random.default_rng(4).standard_normal(median.shape)
+    _, held_out = fit(table, median + noise, FREQUENCIES, 2, Conditions.fit(2, table).frame)
+    assert np.abs((held_out - median).mean(axis=0)).max() < 0.4  # and not 1.5 x 2.4 ln units, the step in magnitude
+
+
+@pytest.mark.parametrize(("kind", "count"), [(0, 5), (1, 6), (2, 6), (3, 4), (4, 6)])
+def test_every_set_of_conditions_has_expected_terms(kind, count):
+    table, *_ = planted(n_events=3)
+    lean, sure = backbone.default_terms(np.array(FREQUENCIES), kind)
+    assert lean.shape == (fixed_terms(table, kind).shape[1], 3) == (len(sure), 3) == (count, 3)
+
+
 def test_few_events_do_not_run_wild():
     table, ln_fas, median, _ = planted(n_events=2)
     found, _ = fit(table, ln_fas, FREQUENCIES, 2, Conditions.fit(2, table).frame)
