@@ -317,8 +317,8 @@ class EvaluateConfig:
     """Seed of what is generated and drawn."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
-    threads: int = 2
-    """Threads of torch on the CPU."""
+    threads: int = 1
+    """Threads of torch on the CPU; more gain little, and cost much where others work on the same cores."""
     output: Path | None = None
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
