@@ -32,6 +32,7 @@ class Source:
             "format": "synthetic (stochastic point sources)" if self.path is None else "waveform file",
             "files": [] if self.path is None else [str(self.path)],
             "sha256": self.sha256,
+            "version": simulation.VERSION if self.path is None else None,
             "synthetic": self.waveforms.synthetic,
             "records": len(table),
             "events": int(table["event_id"].nunique()),

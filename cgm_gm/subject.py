@@ -99,6 +99,8 @@ def _sources(run: runs.Run, recipe: TrainConfig, given: Path | None) -> tuple[So
     own = data.load(recipe.data, recipe.seed)
     if own.sha256 != described.get("sha256"):
         raise InputError(f"{recipe.data}: the file has changed since {run.path} was trained on it; train again")
+    if own.describe()["version"] != described.get("version"):
+        raise InputError(f"{run.path} was trained on what another version simulates; train again")
     return own, own if other is None else other
 
 

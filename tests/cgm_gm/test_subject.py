@@ -1,5 +1,6 @@
 """Who is judged on what: the run's own held-out events, or others, and what is refused."""
 
+import contextlib
 import dataclasses
 import shutil
 from pathlib import Path
@@ -8,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from cgm_gm import simulation, waveform_file
+from cgm_gm import data, simulation, waveform_file
 from cgm_gm.config import EvaluateConfig, TrainConfig
 from cgm_gm.subject import load_subject
 from shared import runs
 from shared.command import InputError
 from shared.records import split_events
-from shared.sessions import read_config
+from shared.sessions import PROVENANCE, read_config, read_json
 
 CPU = torch.device("cpu")
 
@@ -84,3 +85,15 @@ def test_other_records_are_judged_whole(trained_run, tmp_path):
     simulation.write(tmp_path / "long.h5", simulation.simulate(1, n_events=6, n_stations=5, n_records=12)[0])
     with pytest.raises(InputError, match="2000 samples"):
         load_subject(EvaluateConfig(run=run, data=tmp_path / "long.h5"), CPU)
+
+
+def test_what_another_version_simulated_is_refused(copied, monkeypatch):
+    rewritten(copied / "run", data=None)
+    made = data.Source(waveform_file.read(copied / "records.h5"), None, None)
+    monkeypatch.setattr(data, "load", lambda path, seed: made)
+    provenance = read_json(copied / "run" / PROVENANCE)
+    for version, refused in ((simulation.VERSION, False), (simulation.VERSION - 1, True)):
+        provenance["data"] |= {"sha256": None, "version": version}
+        runs.write_json(copied / "run" / PROVENANCE, provenance)
+        with pytest.raises(InputError, match="another version simulates") if refused else contextlib.nullcontext():
+            load_subject(EvaluateConfig(run="run"), CPU)
