@@ -27,6 +27,7 @@ from torch.nn import functional
 TIME_SCALES = (0.1, 0.4, 1.5, 6.0)  # s
 STEP = 2  # frames that the encoder averages, against speckle
 CELLS = 2  # to a hop
+LARGEST = 10.0  # times its mean, that a power of noise is but once in e^10
 EARLIEST = 0.03  # s after P, before which power does not fall further
 LIMIT = 60.0  # of ln power: what is beyond has run away
 
@@ -223,9 +224,12 @@ def averaged(power: torch.Tensor) -> torch.Tensor:
 def itakura_saito(power: torch.Tensor, ln_mean: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """-ln density (B,), nats, of ``power`` (B, K, J) whose mean is exp ``ln_mean``, but for what the mean leaves alone.
 
-    Band k is the mean of ``weights`` (K,) exponential values.
+    Band k is the mean of ``weights`` (K,) exponential values. Beyond `LARGEST` times the mean the density falls as a
+    power, as slowly as it did there: a wave that comes earlier than expected, or a glitch, is not all that is learnt.
     """
-    return (weights[:, None] * (ln_mean + power * torch.exp(-ln_mean))).sum(dim=(1, 2))
+    ratio = power * torch.exp(-ln_mean)
+    tail = LARGEST * (1.0 + torch.log((ratio / LARGEST).clamp_min(1.0)))
+    return (weights[:, None] * (ln_mean + torch.minimum(ratio, tail))).sum(dim=(1, 2))
 
 
 def prior_features(conditions: torch.Tensor) -> torch.Tensor:

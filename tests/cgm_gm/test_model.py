@@ -88,15 +88,27 @@ def test_shares_of_cells_add_to_one_in_every_frame():
 
 def test_the_misfit_is_the_exponential_density():
     generator = np.random.default_rng(0)
-    power, ln_mean = generator.exponential(size=(B, K, J)), generator.normal(size=(B, K, J))
+    ln_mean = generator.normal(size=(B, K, J))
+    power = np.minimum(generator.exponential(size=(B, K, J)), 9.9) * np.exp(ln_mean)
     found = itakura_saito(torch.tensor(power), torch.tensor(ln_mean), torch.ones(K))
     slow = -stats.expon.logpdf(power, scale=np.exp(ln_mean)).sum(axis=(1, 2))
     np.testing.assert_allclose(found, slow, rtol=1e-10)
 
 
+def test_what_is_far_too_large_pulls_no_harder():
+    ln_mean = torch.zeros(1, 1, 3, dtype=torch.float64, requires_grad=True)
+    power = torch.tensor([[[10.0, 1e3, 1e9]]], dtype=torch.float64)
+    found = itakura_saito(power, ln_mean, torch.ones(1))
+    expected = 10.0 + 10.0 * (1.0 + np.log(1e2)) + 10.0 * (1.0 + np.log(1e8))
+    assert found.item() == pytest.approx(expected, rel=1e-12)
+    found.sum().backward()
+    torch.testing.assert_close(ln_mean.grad[0, 0, 1:], torch.full((2,), -9.0, dtype=torch.float64))
+
+
 def test_the_misfit_of_a_band_is_that_of_its_members():
     generator = np.random.default_rng(1)
-    power, ln_mean = torch.tensor(generator.exponential(size=(B, 3, J))), torch.tensor(generator.normal(size=(B, 1, J)))
+    ln_mean = torch.tensor(generator.normal(size=(B, 1, J)))
+    power = torch.tensor(np.minimum(generator.exponential(size=(B, 3, J)), 9.9)) * ln_mean.exp()
     members = itakura_saito(power, ln_mean.expand(-1, 3, -1), torch.ones(3))
     band = itakura_saito(power.mean(dim=1, keepdim=True), ln_mean, torch.tensor([3.0]))
     torch.testing.assert_close(band, members, rtol=1e-10, atol=0.0)
