@@ -18,6 +18,7 @@ from published_phase import plain_griffin_lim  # beside this script
 from cgm_gm import fas, simulation, waveform_file
 from cgm_gm.config import PublishedRecipe, Recipe
 from cgm_gm.phase import griffin_lim, random_phase
+from cgm_gm.prepared import Prepared
 from cgm_gm.published_training import PublishedTraining
 from cgm_gm.spectrogram import Stft
 from cgm_gm.training import Training
@@ -26,7 +27,8 @@ from shared import runs
 from shared.command import InputError, run_command
 
 PEER, PLAIN = "500 plain iterations", "plain iterations"
-FREE, FED, OURS = "published, prior on its own samples", "published, prior fed with the posterior's", "ours"
+FREE, FED = "published, prior on its own samples", "published, prior fed with the posterior's"
+OURS, HALF = "ours", "ours, --precision bf16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +87,7 @@ def phase_table(data: Waveforms, config: BenchConfig) -> pd.DataFrame:
     """Seconds and ln FAS errors of every algorithm and number of iterations; each starts from the same phases.
 
     ``bias_*`` and ``rms_*`` are mean and root mean square of ln FAS of the waveform found less that of the record.
-    ``no_worse``: neither the root mean square at any frequency nor the mean over frequencies of |bias| is larger.
+    ``no_worse``: the root mean square, which holds the bias, is larger at no frequency.
     """
     waveforms = torch.as_tensor(data.waveforms[: config.phase_records])
     stft = Stft(n_samples=waveforms.shape[1])
@@ -113,8 +115,7 @@ def phase_table(data: Waveforms, config: BenchConfig) -> pd.DataFrame:
         print(f"phases: {name}, {iterations} iterations, {seconds:.2f} s", flush=True)
     table = pd.DataFrame(rows)
     rms = table[[f"rms_{hz:g}hz" for hz in fas.FREQUENCIES]].to_numpy()
-    bias = table[[f"bias_{hz:g}hz" for hz in fas.FREQUENCIES]].abs().mean(axis=1).to_numpy()
-    table["no_worse"] = (rms <= rms[0]).all(axis=1) & (bias <= bias[0])
+    table["no_worse"] = (rms <= rms[0]).all(axis=1)
     return table.assign(times_faster=table["seconds"][0] / table["seconds"])
 
 
@@ -126,13 +127,15 @@ def fewest(table: pd.DataFrame) -> pd.Series:
 
 # --- training and generation -----------------------------------------------------------------------------------------
 def trainings(data: Waveforms, config: BenchConfig) -> dict[str, Training | PublishedTraining]:
-    """The three, each with set-up done."""
+    """All, each with set-up done."""
     many = 1 + (config.repeats + 1) * 1000  # more epochs than are run: a schedule wants to know
-    published = PublishedRecipe(batch=config.batch, epochs=many)
+    published, ours = PublishedRecipe(batch=config.batch, epochs=many), Recipe(batch=config.batch, epochs=many)
+    prepared, half = Prepared(data, ours, config.seed), dataclasses.replace(ours, precision="bf16")
     return {
         FREE: PublishedTraining(data, dataclasses.replace(published, free_running=True), config.seed),
         FED: PublishedTraining(data, published, config.seed),
-        OURS: Training(data, Recipe(batch=config.batch, epochs=many), config.seed),
+        OURS: Training(data, ours, config.seed, prepared=prepared),
+        HALF: Training(data, half, config.seed, prepared=prepared),
     }
 
 
@@ -194,6 +197,7 @@ def targets(phase: pd.DataFrame, training: pd.DataFrame) -> list[dict[str, Any]]
             ),
             ("training epoch of the published network, prior on its own samples / fed", ">=", 5.0, faster[FED]),
             ("training epoch, published network with its prior on its own samples / ours", ">=", 5.0, faster[OURS]),
+            ("training epoch, the same / ours with --precision bf16", ">=", 5.0, faster[HALF]),
         ]
     )
 

@@ -180,7 +180,8 @@ def deviations(table: pd.DataFrame, synthetic: bool) -> Figure:
         axis.set_title(title, fontsize=9, loc="left")
         axis.set_xlabel("frequency (Hz)")
     axes[0, 0].set_ylabel("deviation of residuals (ln units)")
-    axes[0, -1].legend(fontsize=7)
+    axes[0, 0].set_ylim(0.0, 1.6 * table[list(PARTS)].max(axis=None))  # room for the legend
+    axes[0, -1].legend(fontsize=7, loc="upper right")
     return mark_synthetic(figure, synthetic)
 
 

@@ -155,8 +155,9 @@ class WaveformVAE(nn.Module):
         rise = torch.log(p + EARLIEST)[:, :, None]
         moments = torch.cat([time_features(p), time_features(since[:, 1]), rise], dim=-1)
         rows = self.middle(self.record(conditions)[:, None] + self.frame(moments))  # (B, T, H)
-        by_code = self.code_rows(rows).unflatten(-1, (-1, self.latent))  # (B, T, Q, L)
-        varied = torch.einsum("btql,bl->btq", by_code, code)
+        # linear in rows and in the code: the code first, which has no time, makes the products small
+        slopes = torch.einsum("qlh,bl->bhq", self.code_rows.weight.unflatten(0, (-1, self.latent)), code)
+        varied = rows @ slopes + (code @ self.code_rows.bias.unflatten(0, (-1, self.latent)).T)[:, None]
         found = self.spectra(self.mean_rows(rows)) + self.code_spectra(varied) + self.code_level(code)[:, None]
         return found.transpose(1, 2).clamp(-LIMIT, LIMIT)
 
