@@ -106,3 +106,13 @@ class Conditions:
         """Undo `to_dict`."""
         frame = Frame(**content["frame"])
         return cls(int(content["kind"]), frame, tuple(content["centre"]), tuple(content["scale"]))
+
+
+def expected_onsets(table: pd.DataFrame, before: float, delay: float | None = None) -> np.ndarray:
+    """P and S (N, 2) in s after the first sample, of windows that begin ``before`` s before P (`completed` tables).
+
+    With ``delay``, windows begin at a time after the origin instead: P is ``delay`` + its travel time.
+    """
+    tp, ts = (table[name].to_numpy(float) for name in ("tp", "ts"))
+    p = np.full(len(table), before) if delay is None else delay + tp
+    return np.column_stack([p, p + ts - tp])

@@ -68,18 +68,18 @@ def waveforms(unseen: Waveforms, generated: np.ndarray, table: pd.DataFrame) -> 
     time = np.arange(unseen.waveforms.shape[1]) * unseen.dt
     for line, row in zip(axes, chosen, strict=True):
         most = 1.05 * max(np.abs(unseen.waveforms[row]).max(), np.abs(generated[row]).max())
-        expected = unseen.before, unseen.before + table["ts"][row] - table["tp"][row]
+        onsets = table["p_arrival"][row], table["s_arrival"][row]
         about = f"M {table['mag'][row]:.1f}, {table['rhyp'][row]:.0f} km"
         both = unseen.waveforms[row], generated[row]
         for axis, values, name in zip(line, both, ("observed", "generated"), strict=True):
             axis.plot(time, values, linewidth=0.5, color=COLOURS[0])
-            for onset, colour in zip(expected, COLOURS[1:3], strict=True):
+            for onset, colour in zip(onsets, COLOURS[1:3], strict=True):
                 axis.axvline(onset, color=colour, linewidth=0.8)
             axis.set_ylim(-most, most)
             axis.set_title(f"{name}: {about}", fontsize=8)
         line[0].set_ylabel(f"{unseen.quantity}\n({UNITS[unseen.quantity]})")
     for axis in axes[-1]:
-        axis.set_xlabel("time (s); lines: P and S of a layered crust")
+        axis.set_xlabel("time (s); lines: P and S of the record")
     return mark_synthetic(figure, unseen.synthetic)
 
 

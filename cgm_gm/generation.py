@@ -28,7 +28,7 @@ import pandas as pd
 from scipy import fft
 from tqdm import tqdm
 
-from cgm_gm.conditions import completed
+from cgm_gm.conditions import completed, expected_onsets
 from cgm_gm.fas import BANDWIDTH, FREQUENCIES, smoothing
 from cgm_gm.generators import AnyGenerator
 from cgm_gm.hdf5_output import new_hdf5
@@ -209,9 +209,10 @@ def _skeleton(
             file.create_dataset(f"records/{name}", (count,), "float64").attrs["unit"] = unit
         for name in ("point", "realization"):
             file.create_dataset(f"records/{name}", (count,), "int64")
+        onsets = expected_onsets(table, scaling.before, getattr(scaling, "delay", None))
         for first in range(0, count, ROWS):
             rows = np.arange(first, min(first + ROWS, count))
-            _table_rows(file, table, texts, rows, realizations, scaling.before)
+            _table_rows(file, table, texts, rows, realizations, onsets)
             file.check_disk()
     with runs.InPlace.opened(path) as places:
         places.reserve()  # what is sparse may be missing later
@@ -227,12 +228,14 @@ def _room(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), h5py.h5t.IEEE_F32LE, space, options))
 
 
-def _table_rows(file: h5py.File, table: pd.DataFrame, texts: dict, rows: np.ndarray, realizations: int, before: float):
+def _table_rows(
+    file: h5py.File, table: pd.DataFrame, texts: dict, rows: np.ndarray, realizations: int, onsets: np.ndarray
+):
     point, realization = np.divmod(rows, realizations)
     place = slice(rows[0], rows[-1] + 1)
     part = table.iloc[point]
     known = {name: part[name].to_numpy(float) for name in NUMBERS if name in part}
-    known |= {"p_arrival": np.full(len(part), before), "s_arrival": before + (part["ts"] - part["tp"]).to_numpy()}
+    known |= {"p_arrival": onsets[point, 0], "s_arrival": onsets[point, 1]}
     for name in NUMBERS:
         file[f"records/{name}"][place] = known[name]
     file["records/point"][place], file["records/realization"][place] = point, realization

@@ -18,7 +18,7 @@ import torch
 from cgm_gm import model as networks
 from cgm_gm import shaping
 from cgm_gm.backbone import Backbone
-from cgm_gm.conditions import Conditions, completed
+from cgm_gm.conditions import Conditions, completed, expected_onsets
 from cgm_gm.fas_calibration import FasCalibration
 from cgm_gm.shaping import Scaling
 from cgm_gm.spectrogram import Stft
@@ -169,6 +169,6 @@ def tensors(
     table: pd.DataFrame, conditions: Conditions, backbone: Backbone, scaling: Scaling
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """See `Generator.inputs`."""
-    onsets = np.column_stack([np.full(len(table), scaling.before), scaling.before + table["ts"] - table["tp"]])
+    onsets = expected_onsets(table, scaling.before, scaling.delay)
     found = (conditions(table), onsets, backbone.predict(table))
     return tuple(torch.as_tensor(np.asarray(each, np.float32)) for each in found)

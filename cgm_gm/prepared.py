@@ -17,9 +17,11 @@ from cgm_gm.generator import tensors
 from cgm_gm.shaping import Scaling
 from cgm_gm.spectrogram import Stft
 from cgm_gm.waveform_file import Waveforms
+from shared.command import InputError
 
 QUIET = 1e-15  # scaled power added to all: digital silence has no logarithm
 AT_ONCE = 256
+SCATTER = 1.5  # s, of picked P about their travel times, above which no window is at a common time
 DEPENDS = ("tcondvar", "backbone", "n_fft", "hop", "validation_share")  # what of a recipe it depends on
 
 
@@ -37,7 +39,8 @@ class Prepared:
         self.table, self.waveforms, self.rate = completed(data.table), data.waveforms, data.sampling_rate
         self.rows, self.held = training_and_validation(self.table, recipe.validation_share, seed)
         stft = Stft(recipe.n_fft, recipe.hop, data.waveforms.shape[1])
-        self.scaling = Scaling(stft, data.sampling_rate, data.before)
+        delay = None if data.before > 0 else window_delay(self.table.iloc[self.rows])
+        self.scaling = Scaling(stft, data.sampling_rate, data.before, delay)
         self.events = torch.as_tensor(pd.factorize(self.table["event_id"])[0])
         self._fit_backbone(recipe, seed)
         self._tensors()
@@ -77,3 +80,23 @@ def key(recipe: Recipe, seed: int) -> tuple[Any, ...]:
 def network_conditions(kind: int) -> int:
     """The set of conditions of the network: places are the backbone's, or a few earthquakes' codes would be learnt."""
     return 5 if kind == 2 else kind
+
+
+def window_delay(table: pd.DataFrame) -> float:
+    """Seconds from the travel time of P to P in windows that are not cut by P (the paper's CSV): the median of picks.
+
+    Raises
+    ------
+    InputError
+        No onset is known, or windows begin at no common time after the origin.
+    """
+    late = (table["p_arrival"] - table["tp"]).dropna()
+    if not len(late):
+        raise InputError("windows do not begin at P, and no record has a p_arrival; prepare the records again")
+    middle = float(late.median())
+    if (late - middle).abs().median() > SCATTER:
+        raise InputError(
+            f"windows begin neither at P nor at a common time after the origin: half of the picked P are {SCATTER:g} s "
+            "and more off; cut them by P with prepare_waveforms.py"
+        )
+    return middle

@@ -19,11 +19,16 @@ RISE = 0.1  # s, in which the amplitude reaches that of the waves: a sudden begi
 
 @dataclasses.dataclass(frozen=True)
 class Scaling:
-    """Between waveforms and the power that the network sees: that of one whose FAS is the backbone's, spread evenly."""
+    """Between waveforms and the power that the network sees: that of one whose FAS is the backbone's, spread evenly.
+
+    Windows begin ``before`` s before P, or, where they are not cut by P, at a time after the origin that makes P arrive
+    ``delay`` s after its travel time.
+    """
 
     stft: Stft
     sampling_rate: float
     before: float
+    delay: float | None = None
 
     def frequencies(self) -> np.ndarray:
         """Hz (F,) at which the backbone is asked; the lowest bins share that of the first above half a spacing."""

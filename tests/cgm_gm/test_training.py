@@ -82,3 +82,25 @@ def test_half_precision_learns_the_same_and_judges_in_full(simulated, recipe, tr
     half.network.load_state_dict(training.network.state_dict())
     half.network.eval()
     assert half._validation() == training._validation()
+
+
+def test_windows_that_begin_at_the_origin(simulated, recipe):
+    """As of the paper's CSV: the same records, each shifted to begin 1 s before its origin."""
+    from cgm_gm.conditions import completed
+    from cgm_gm.prepared import Prepared, window_delay
+
+    made = simulated.waveforms
+    table = completed(made.table)
+    shift = (table["p_arrival"] - table["tp"] - 1.0).round(2).to_numpy()
+    moved = np.array([np.roll(one, -round(100 * by)) for one, by in zip(made.waveforms, shift, strict=True)])
+    arrivals = {name: table[name] - shift for name in ("p_arrival", "s_arrival")}
+    data = dataclasses.replace(made, waveforms=moved, table=made.table.assign(**arrivals), before=0.0)
+    found = Prepared(data, recipe, seed=0)
+    assert found.scaling.delay == pytest.approx(1.0, abs=0.05)
+    torch.testing.assert_close(
+        found.of[1][:, 0], torch.as_tensor(1.0 + table["tp"].to_numpy()).float(), rtol=0, atol=0.06
+    )
+    with pytest.raises(InputError, match="no record has a p_arrival"):
+        window_delay(table.assign(p_arrival=np.nan))
+    with pytest.raises(InputError, match="neither at P nor at a common time"):
+        window_delay(table.assign(p_arrival=np.linspace(0.0, 30.0, len(table))))
