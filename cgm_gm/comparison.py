@@ -1,4 +1,7 @@
-"""The models that a generator is compared with, all on the same records and fitted to the same training events.
+"""The models that a generator is compared with, all judged on the same records.
+
+Empirical ones are fitted to all records that the run was given to train on. Generators learn from 90 % of their events
+and watch the loss on the others (--validation-share).
 
 Axes: N judged records, K frequencies of `fas.FREQUENCIES`; medians are ln FAS.
 """
@@ -17,9 +20,10 @@ from cgm_gm.config import EvaluateConfig, Recipe
 from cgm_gm.data import ranges
 from cgm_gm.ergodic import Ergodic
 from cgm_gm.fas import FREQUENCIES
-from cgm_gm.generator import CHECKPOINT
+from cgm_gm.generator import CHECKPOINT, Generator
 from cgm_gm.generators import AnyGenerator
 from cgm_gm.nonergodic import NonErgodic
+from cgm_gm.published import PublishedGenerator
 from cgm_gm.sampled import Sampled
 from cgm_gm.sessions import PROJECT
 from cgm_gm.subject import Subject
@@ -69,7 +73,7 @@ def compare(subject: Subject, ours: Sampled, config: EvaluateConfig, run: runs.R
             medians[name] = fitted[name].predict(table).ln_median
     for name, made in (
         (BASELINE, lambda: None if config.skip_baseline else _baseline(subject, config, run, device)),
-        (NETWORK, lambda: None if config.published_run is None else _other(config.published_run, subject, device)),
+        (NETWORK, lambda: None if config.published_run is None else _published(config.published_run, subject, device)),
     ):
         generator = made()
         if generator is not None:
@@ -105,18 +109,33 @@ def check(config: EvaluateConfig) -> None:
             runs.find_run(PROJECT, name)
 
 
+def pinned(config: EvaluateConfig) -> EvaluateConfig:
+    """The runs that a new evaluation names by their own folders: on its resuming, ``latest`` may be another.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    """
+    if config.resume is not None:
+        return config
+    named = {name: getattr(config, name) for name in ("run", "baseline", "published_run")}
+    found = {name: runs.find_run(PROJECT, run).path.resolve() for name, run in named.items() if run is not None}
+    return dataclasses.replace(config, **{name: str(path) for name, path in found.items()})
+
+
 def check_beside(subject: Subject, config: EvaluateConfig, device: torch.device) -> None:
     """Refuse, before any work, runs that cannot be compared with ``subject``.
 
     Raises
     ------
     InputError
-        They were trained on other events, or the baseline knows places.
+        They were trained on other events, or are not of the network and the conditions that are meant.
     """
     if config.baseline is not None:
         _placeless(config.baseline, subject, device)
     if config.published_run is not None:
-        _other(config.published_run, subject, device)
+        _published(config.published_run, subject, device)
 
 
 def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: torch.device) -> AnyGenerator:
@@ -137,8 +156,30 @@ def _baseline(subject: Subject, config: EvaluateConfig, run: runs.Run, device: t
 
 def _placeless(name: str, subject: Subject, device: torch.device) -> AnyGenerator:
     found = _other(name, subject, device)
-    if found.card["recipe"].get("tcondvar") == 2:
-        raise InputError(f"{name}: knows places; train it by --tcondvar 4 --backbone ergodic")
+    check_placeless(name, found)
+    return found
+
+
+def check_placeless(name: str, found: AnyGenerator) -> None:
+    """Refuse as ``--baseline`` what is not our network of magnitude and distance alone.
+
+    Raises
+    ------
+    InputError
+        It is the published network, or one of other conditions.
+    """
+    known = found.card.get("recipe", {}).get("tcondvar")
+    if isinstance(found, Generator) and known == BASELINE_RECIPE["tcondvar"]:
+        return
+    what = {True: "knows places (--tcondvar 2)", False: f"is of --tcondvar {known}"}[known == 2]
+    what = what if isinstance(found, Generator) else "is of the published network"
+    raise InputError(f"--baseline {name}: {what}; give one of our network, of --tcondvar 4 --backbone ergodic")
+
+
+def _published(name: str, subject: Subject, device: torch.device) -> AnyGenerator:
+    found = _other(name, subject, device)
+    if not isinstance(found, PublishedGenerator):
+        raise InputError(f"--published-run {name}: is of our own network; give one of train_cgm.py --network published")
     return found
 
 
@@ -147,7 +188,7 @@ def _other(name: str, subject: Subject, device: torch.device) -> AnyGenerator:
     found = generators.load(runs.find_run(PROJECT, name).path / CHECKPOINT, device)
     cards = found.card, subject.generator.card
     split = [[card["recipe"].get(each) for each in ("seed", "test_share")] for card in cards]
-    files = [card["provenance"]["data"].get("sha256") for card in cards]
+    files = [[card["provenance"]["data"].get(each) for each in ("sha256", "version")] for card in cards]
     if split[0] != split[1] or files[0] != files[1]:
         raise InputError(f"{name}: trained with other data, --seed or --test-share than {subject.run}; train it alike")
     return found

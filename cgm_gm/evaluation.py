@@ -192,9 +192,17 @@ def _arrival_table(picks: Picks) -> pd.DataFrame:
         "observed": (picks.observed, picks.expected),
         "generated against picks of the observed": (picks.generated, picks.observed),
     }
-    parts = [arrivals.errors(*pair).assign(of=name) for name, pair in pairs.items()]
+    parts = [arrivals.errors(*pair).assign(of=name, **_missed_inf(*pair)) for name, pair in pairs.items()]
     found = pd.concat(parts, ignore_index=True)
     return found[["of", *(name for name in found.columns if name != "of")]]
+
+
+def _missed_inf(found: Onsets, expected: Onsets) -> dict[str, list[float]]:
+    """Medians of |error| in s for the rows of `arrivals.errors`, a missed onset being off beyond bounds."""
+    pairs = (found.p, expected.p), (found.s, expected.s), (found.s - found.p, expected.s - expected.p)
+    off = [np.abs(told - true)[np.isfinite(true)] for told, true in pairs]
+    medians = [np.median(np.where(np.isnan(each), np.inf, each)) if len(each) else np.nan for each in off]
+    return {"median_absolute_missed_inf": medians}
 
 
 # --- can they be told apart? ------------------------------------------------------------------------------------------

@@ -30,12 +30,13 @@ def sections(found: Evaluation) -> list[Section]:
 def _headline(found: Evaluation) -> list[Section]:
     subject, table = found.subject, found.subject.judged.table
     whose = SEEN if subject.seen else "events that training has not seen"
+    share = 100 * (1 - subject.recipe.recipe().validation_share)
     text = [
         f"{len(table):,} records of {table['event_id'].nunique():,} events at {table['station_id'].nunique():,} "
         f"stations, M {table['mag'].min():.1f}-{table['mag'].max():.1f}, {table['rhyp'].min():.0f}-"
         f"{table['rhyp'].max():.0f} km: {whose}. {found.samples.ln_fas.shape[1]} waveforms were generated for each. "
-        f"The generator is that of {subject.run}; empirical models are fitted to the {len(subject.learnt):,} records "
-        "that it was trained on.",
+        f"The generator is that of {subject.run}. Empirical models are fitted to all {len(subject.learnt):,} records "
+        f"of its training events; generators learn from {share:.0f} % of them and watch the loss on the rest.",
         *[f"Note: {note}." for note in found.notes],
     ]
     shown = found.tables["targets"]
@@ -143,7 +144,8 @@ def _arrivals(found: Evaluation) -> list[Section]:
     text = [
         f"Onsets by {picks.picker}. Expected: the onsets known of the records, else those of a layered crust. A record "
         "has one component here: PhaseNet gets it three times as large, with zeros for the others. Recall: found "
-        f"within 0.5 s; medians in s. Of the generated records, one each."
+        f"within 0.5 s; medians in s, missed onsets left out; "
+        "missed_inf: counted as infinitely off. Of the generated records, one each."
     ]
     shown = [ShownTable(found.tables["arrivals"], "Errors of onsets, s")]
     if "picker" in found.tables:
@@ -238,7 +240,8 @@ def _maps(found: Evaluation) -> list[Section]:
 def _costs(found: Evaluation) -> list[Section]:
     phase = ShownTable(
         found.tables["phase"],
-        "Phases found anew for observed amplitudes by fast Griffin-Lim, from random ones: ln FAS found less observed",
+        "Phases found anew for observed amplitudes by fast Griffin-Lim, as in the published network alone, from random "
+        "ones: ln FAS found less observed",
     )
     return [Section("Phase step and time", [], [phase, ShownTable(found.tables["seconds"], "Seconds of the parts")])]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cgm_gm import data, ergodic, generation, network
+from cgm_gm import data, ergodic, generation, network, simulation
 from cgm_gm.backbone import Backbone
 from cgm_gm.ergodic import Ergodic
 from cgm_gm.fas import FREQUENCIES, smoothed_fas
@@ -26,15 +26,15 @@ def medians(generator: AnyGenerator, table: pd.DataFrame) -> dict[str, np.ndarra
     """ln FAS (N, 4) at `fas.FREQUENCIES` of N `conditions.completed` rows, by the name of the model.
 
     The ergodic model is refitted to the run's training records where they are still at hand, else it is the published
-    one. The non-ergodic one is the generator's own spatial backbone, if it has one. The truth is that of the embedded
-    synthetic data.
+    one. The non-ergodic one is the generator's own spatial backbone, if it has one, and no model apart from it. The
+    truth is that of the embedded synthetic data.
     """
     fitted = refitted(generator.card)
     models = {"ergodic, published": ergodic.published().predict} if fitted is None else {"ergodic": fitted.predict}
     found = {name: predict(table).ln_median for name, predict in models.items()}
     backbone = generator.backbone
     if backbone is not None and len(backbone.weights):
-        found["non-ergodic"] = in_parts(table, lambda part: at_frequencies(backbone, part))
+        found["non-ergodic, own backbone"] = in_parts(table, lambda part: at_frequencies(backbone, part))
     truth = truth_of(generator.card)
     if truth is not None:
         columns = [table[name] for name in ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon")]
@@ -70,9 +70,11 @@ def at_frequencies(backbone: Backbone, table: pd.DataFrame) -> np.ndarray:
 
 
 def truth_of(card: Mapping[str, Any]) -> Truth | None:
-    """The truth behind a run on the embedded data; None for other runs."""
+    """The truth behind a run on the embedded data; None for other runs, and where another version simulated them."""
     described = card.get("provenance", {}).get("data", {})
     if not described.get("synthetic") or described.get("files") or "seed" not in card.get("recipe", {}):
+        return None
+    if described.get("version") != simulation.VERSION:
         return None
     return Truth.draw(int(card["recipe"]["seed"]), Frame(*network.CENTRE))
 
@@ -80,12 +82,13 @@ def truth_of(card: Mapping[str, Any]) -> Truth | None:
 def refitted(card: Mapping[str, Any]) -> Ergodic | None:
     """The ergodic form fitted to the run's own training records; None where they are not what they were, or too few."""
     described, recipe = card.get("provenance", {}).get("data", {}), card.get("recipe", {})
-    if not described or "seed" not in recipe:
-        return None
     files = described.get("files", [])
+    version = None if files else simulation.VERSION
+    if not described or "seed" not in recipe or described.get("version") != version:
+        return None
     try:
         source = data.load(Path(files[0]) if files else None, int(recipe["seed"]))
-        if files and source.sha256 != described.get("sha256"):
+        if source.sha256 != described.get("sha256"):
             return None
         rows, _ = split_events(source.waveforms.table, recipe["test_share"], int(recipe["seed"]))
         part = source.waveforms.rows(rows)

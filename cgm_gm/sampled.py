@@ -16,6 +16,7 @@ from cgm_gm.fas import FREQUENCIES, smoothed_fas
 from cgm_gm.intensity import PERIODS, measures, name_of
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
+from shared.command import InputError
 
 MEASURES = ("pga", "pgv", *map(name_of, PERIODS), "d5_75", "d5_95")
 MEASURED = 25  # samples a record whose intensity is measured, which takes longer than to generate them
@@ -46,13 +47,21 @@ class Sampled:
 
 
 def sample(generator: Generates, judged: Waveforms, n: int, seed: int, name: str, measured: int = MEASURED) -> Sampled:
-    """``n`` waveforms for each of the ``judged`` records; intensity of the first ``measured`` of each."""
+    """``n`` waveforms for each of the ``judged`` records; intensity of the first ``measured`` of each.
+
+    Raises
+    ------
+    InputError
+        The generator, ``name``, makes waveforms that are not finite: left out, they would flatter it.
+    """
     spectra, intensities, measured = [], [], min(measured, n)
     with tqdm(total=len(judged), desc=f"{name}: {n} samples a record", unit="record") as bar:
         for first in range(0, len(judged), RECORDS):
             part = judged.table.iloc[first : first + RECORDS]
             for _, drawn in generator.generate(part, n, seed, first=first):
                 count, _, length = drawn.shape
+                if not np.isfinite(drawn).all():
+                    raise InputError(f"{name}: its waveforms are not all finite numbers; train it again")
                 ln_fas = np.log(smoothed_fas(drawn.reshape(-1, length), judged.dt))
                 spectra.append(ln_fas.reshape(count, n, -1).astype(np.float32))
                 if measured:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from cgm_gm import generation, generators, map_models, maps, miniseed, points, ray_cluster
+from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, points, ray_cluster
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
 from cgm_gm.fas import FREQUENCIES
@@ -59,6 +59,12 @@ def engine(config: GenerateConfig) -> Iterator[Blocks | None]:
         yield computed
 
 
+def described(run: runs.Run, card: Mapping[str, Any]) -> str:
+    """One line for the screen: which run generates, for ``latest`` does not say."""
+    recipe = card.get("recipe", {})
+    return f"run: {run.path}; network {recipe.get('network', 'ours')}, tcondvar {recipe.get('tcondvar', 'unknown')}"
+
+
 def table_of(config: GenerateConfig, card: Mapping[str, Any]) -> pd.DataFrame:
     """The scenarios that are asked for; InputErrors as of `points`."""
     if config.points is not None:
@@ -84,13 +90,12 @@ def baseline(config: GenerateConfig, generator: AnyGenerator, device: torch.devi
     Raises
     ------
     InputError
-        That run is none, knows places, or is of another quantity.
+        That run is none, is not our network of --tcondvar 4, or is of another quantity.
     """
     if config.baseline is None:
         return None
     other = generators.load(runs.find_run("cgm_gm", config.baseline).path / CHECKPOINT, device)
-    if int(other.card.get("recipe", {}).get("tcondvar", 4)) == 2:
-        raise InputError(f"--baseline {config.baseline}: knows places (--tcondvar 2); give one of --tcondvar 4 or 0")
+    comparison.check_placeless(config.baseline, other)
     if quantity(other.card) != quantity(generator.card):
         raise InputError(
             f"--baseline {config.baseline}: is of {quantity(other.card)}, --run of {quantity(generator.card)}"

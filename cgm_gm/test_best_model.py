@@ -23,6 +23,7 @@ def main(config: EvaluateConfig) -> None:
     """Evaluate a trained generator on its held-out earthquakes, beside empirical models; write a report."""
     config = resolved(config, PROJECT, WHAT)
     comparison.check(config)
+    config = comparison.pinned(config)
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)
     picker = evaluation.picker_of(config, device)

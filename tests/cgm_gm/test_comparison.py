@@ -1,5 +1,6 @@
 """The models of a comparison: fitted to what was learnt, asked for what is judged, left out with a word where not."""
 
+import contextlib
 import dataclasses
 import shutil
 from types import SimpleNamespace
@@ -12,9 +13,10 @@ from numpy.testing import assert_allclose
 from cgm_gm import comparison, sampled
 from cgm_gm.comparison import BASELINE, NON_ERGODIC, OURS, PUBLISHED, REFITTED, RICHER, TRUTH
 from cgm_gm.conditions import completed
-from cgm_gm.config import EvaluateConfig
+from cgm_gm.config import EvaluateConfig, PublishedRecipe
 from cgm_gm.ergodic import Ergodic, published
 from cgm_gm.fas import FREQUENCIES
+from cgm_gm.published_training import PublishedTraining
 from cgm_gm.subject import load_subject
 from shared import runs
 from shared.command import InputError
@@ -76,11 +78,63 @@ def test_the_baseline_knows_no_place(subject, quick, tmp_path):
     assert_allclose(*moved, rtol=1e-12)
 
 
+def a_run(folder, generator):
+    """A complete run folder, as far as it is asked for."""
+    folder.mkdir()
+    for name in ("config.json", "results.json"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    generator.save(folder / "generator.pt")
+    return str(folder)
+
+
+def the_published(subject):
+    """A tiny one; of --tcondvar 4, to be refused as baseline for its network alone."""
+    training = PublishedTraining(subject.learnt, PublishedRecipe(latent=4, recurrent=8, epochs=1, tcondvar=4), seed=0)
+    training.run_epoch()
+    return training.generator(with_recipe(subject, tcondvar=4))
+
+
+def with_recipe(subject, **changed):
+    card = subject.generator.card
+    return card | {"recipe": card["recipe"] | changed}
+
+
+@pytest.mark.parametrize(("tcondvar", "refused"), [(4, False), (0, True), (2, True)])
+def test_the_baseline_is_of_magnitude_and_distance(tcondvar, refused, subject, tmp_path):
+    made = dataclasses.replace(subject.generator, card=with_recipe(subject, tcondvar=tcondvar))
+    config = EvaluateConfig(baseline=a_run(tmp_path / "run", made))
+    with pytest.raises(InputError, match="of --tcondvar 4") if refused else contextlib.nullcontext():
+        comparison.check_beside(subject, config, CPU)
+
+
+def test_runs_on_another_versions_simulation_are_not_compared(trained_run, subject):
+    card = subject.generator.card
+    data = card["provenance"]["data"] | {"version": 1}
+    other = dataclasses.replace(subject.generator, card=card | {"provenance": {"data": data}})
+    with pytest.raises(InputError, match="train it alike"):
+        comparison._other(str(trained_run / "run"), dataclasses.replace(subject, generator=other), CPU)
+
+
+def test_the_latest_run_stays_the_one_that_was_found(trained_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    (tmp_path / "cgm_gm").mkdir()
+    (tmp_path / "cgm_gm" / "latest").symlink_to(trained_run / "run")
+    found = comparison.pinned(EvaluateConfig(baseline="latest"))
+    assert found.run == found.baseline == str((trained_run / "run").resolve()) and found.published_run is None
+    begun = EvaluateConfig(run="gone", resume=tmp_path)
+    assert comparison.pinned(begun) == begun
+
+
 def test_a_run_as_the_baseline_or_beside(trained_run, subject, ours, quick, tmp_path, monkeypatch):
     same = str(trained_run / "run")
     with pytest.raises(InputError, match="knows places"):
         comparison.compare(subject, ours, EvaluateConfig(baseline=same), runs.Run(tmp_path), CPU)
-    other = EvaluateConfig(skip_baseline=True, published_run=same, samples=2)
+    with pytest.raises(InputError, match="is of our own network; give one"):
+        comparison.check_beside(subject, EvaluateConfig(published_run=same), CPU)
+    theirs = a_run(tmp_path / "theirs", the_published(subject))
+    with pytest.raises(InputError, match="is of the published network"):
+        comparison.check_beside(subject, EvaluateConfig(baseline=theirs), CPU)
+    other = EvaluateConfig(skip_baseline=True, published_run=theirs, samples=2)
     found = comparison.compare(subject, ours, other, runs.Run(tmp_path), CPU)
     assert BASELINE not in found.medians and found.samples[comparison.NETWORK].ln_fas.shape[1] == 2
     split = dataclasses.replace(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from cgm_gm import coastline, generation, map_models, maps, points
+from cgm_gm import coastline, generation, generators, map_models, maps, points, simulation
 from cgm_gm.conditions import completed
 from cgm_gm.ergodic import published
 from cgm_gm.fas import FREQUENCIES
@@ -45,11 +45,11 @@ def test_models_beside_the_generator(generator, table):
     backbone = generator.backbone
     nearest = int(np.argmin(np.abs(backbone.frequencies - 5.0)))
     assert backbone.frequencies[nearest] == 5.0
-    assert_allclose(found["non-ergodic"][:, 1], backbone.predict(table)[:, nearest], rtol=1e-9)
+    assert_allclose(found["non-ergodic, own backbone"][:, 1], backbone.predict(table)[:, nearest], rtol=1e-9)
     below, above = (int(np.argmin(np.abs(backbone.frequencies - each))) for each in (1.875, 2.5))
     between = backbone.predict(table)[:, [below, above]]
     share = np.log(2.0 / 1.875) / np.log(2.5 / 1.875)
-    assert_allclose(found["non-ergodic"][:, 0], between @ [1.0 - share, share], rtol=1e-9)
+    assert_allclose(found["non-ergodic, own backbone"][:, 0], between @ [1.0 - share, share], rtol=1e-9)
 
 
 def test_the_baseline_is_the_median_of_what_it_generates(generator, table, tmp_path: Path):
@@ -65,11 +65,22 @@ def test_parts_of_a_table_make_the_whole(monkeypatch, table):
 
 
 def test_the_truth_of_embedded_data(simulated, table):
-    card = {"provenance": {"data": {"synthetic": True, "files": []}}, "recipe": {"seed": 0}}
+    described = {"synthetic": True, "files": [], "version": simulation.VERSION}
+    card = {"provenance": {"data": described}, "recipe": {"seed": 0, "test_share": 0.2}}
     found = map_models.truth_of(card)
     for name, array in simulated.truth.arrays().items():
         assert_allclose(found.arrays()[name], array, rtol=0)
     assert map_models.truth_of({"provenance": {"data": {"synthetic": False, "files": ["a"]}}}) is None
+    described["version"] = simulation.VERSION - 1
+    assert map_models.truth_of(card) is None and map_models.refitted(card) is None
+
+
+def test_records_of_the_training_are_refitted_unless_they_changed(trained_run):
+    card = generators.load(trained_run / "run" / "generator.pt").card
+    assert map_models.refitted(card) is not None
+    for changed in ({"sha256": "0"}, {"version": 1}):
+        data = card["provenance"]["data"] | changed
+        assert map_models.refitted(card | {"provenance": {"data": data}}) is None
 
 
 def test_records_that_are_gone_are_not_refitted(tmp_path: Path):

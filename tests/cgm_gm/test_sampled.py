@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cgm_gm import generators, sampled, waveform_file
 from cgm_gm.fas import smoothed_fas
 from cgm_gm.intensity import measures
+from shared.command import InputError
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,17 @@ def test_measures_of_samples(generator, judged, monkeypatch):
 def test_nothing_measured(generator, judged):
     found = sampled.sample(generator, judged, 2, 1, "a", measured=0)
     assert found.ln_fas.shape == (7, 2, 4) and found.ln_measures.shape == (7, 0, len(sampled.MEASURES))
+
+
+def test_waveforms_that_are_no_numbers_are_refused(judged):
+    class Broken:
+        def generate(self, table, n, seed, first=0, batch=256):
+            drawn = np.ones((len(table), n, 2000), np.float32)
+            drawn[-1, -1, 7] = np.nan
+            yield slice(0, len(table)), drawn
+
+    with pytest.raises(InputError, match="published network: its waveforms are not all finite"):
+        sampled.sample(Broken(), judged, 2, 1, "published network")
 
 
 def test_single_rows_are_those_that_were_sampled(generator, judged):
