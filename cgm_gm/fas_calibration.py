@@ -1,7 +1,7 @@
 """Generated against observed Fourier amplitudes of the training records: a filter that takes out what is left.
 
 What a network draws is not quite of the backbone's level everywhere, and need not vary as much as records of new
-earthquakes do. So after training one waveform is drawn for every training record, about what the backbone says of
+earthquakes do. So after training two waveforms are drawn for every training record, about what the backbone says of
 events that it has not seen. The mean difference, quadratic in the conditions, becomes a filter of what is drawn for
 such conditions; where observed residuals vary more than generated ones, a random filter, smooth in ln f, adds the rest
 of their covariance, in part the same for all records of an event. Axes: B batch, C conditions, G frequencies of the
