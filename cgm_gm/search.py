@@ -18,7 +18,7 @@ from hyperopt import STATUS_FAIL, STATUS_OK, Trials, tpe
 from hyperopt.base import JOB_STATE_DONE, Domain
 from tqdm import tqdm
 
-from cgm_gm import ray_cluster
+from cgm_gm import option_bounds, ray_cluster
 from cgm_gm.config import PublishedRecipe, Recipe, SearchConfig
 from cgm_gm.data import Source
 from cgm_gm.fas import FREQUENCIES
@@ -30,6 +30,7 @@ from shared.command import InputError
 
 PROJECT, WHAT = "cgm_gm-search", "search"  # apart from trained runs: runs/cgm_gm/latest is always a generator
 TRIALS, TABLE = "trials", "trials.csv"
+TRIAL_ONLY = ("epochs", "validation_share")  # options that a trial has otherwise than the final training
 SHOWN = ("trial", "misfit", "bias_spread", "discriminative", "validation_loss", "sigma")
 
 
@@ -82,12 +83,7 @@ def check(config: SearchConfig) -> None:
             other = "published" if config.network == "ours" else "ours"
             option = name.replace("_", "-")
             raise InputError(f"--{option}: an option of --network {other}; drop it, or choose that network")
-    for name in ("max_evals", "epochs", "workers", "threads"):
-        if getattr(config, name) is not None and getattr(config, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')} {getattr(config, name)}: give 1 or more")
-    for name in ("test_share", "validation_share"):
-        if not 0.0 <= getattr(config, name) < 1.0:
-            raise InputError(f"--{name.replace('_', '-')} {getattr(config, name):g}: give a share from 0 to below 1")
+    option_bounds.check(config)
 
 
 def search(
@@ -170,8 +166,13 @@ def results(trials: list[Trial], config: SearchConfig) -> dict[str, Any]:
 
 
 def command(recipe: Recipe | PublishedRecipe, config: SearchConfig) -> str:
-    """The line that trains with ``recipe``, on the same records and with the same test events as the search."""
+    """The line that trains with ``recipe``, on the same records and with the same test events as the search.
+
+    Epochs and the share of validation events are left to the trainer: a trial trains for less, and keeps more to judge.
+    """
     given = {"network": config.network, **dataclasses.asdict(recipe)}
+    for name in TRIAL_ONLY:
+        del given[name]
     given |= {"test_share": config.test_share, "seed": config.seed}
     if config.data is not None:
         given["data"] = config.data

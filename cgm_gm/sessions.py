@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from cgm_gm import option_bounds
 from cgm_gm.config import PublishedRecipe, Recipe, TrainConfig
 from cgm_gm.crew import ALONE, Crew, left
 from cgm_gm.data import Source, ranges
 from cgm_gm.generator import CHECKPOINT, Generator
 from cgm_gm.published import PublishedGenerator
 from cgm_gm.published_training import PublishedTraining
+from cgm_gm.spectrogram import Stft
 from cgm_gm.training import Training
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
@@ -36,8 +38,9 @@ def begun(
     Raises
     ------
     InputError
-        There are too few events, or several processes for the published network.
+        There are too few events, frames too long for them, or several processes for the published network.
     """
+    option_bounds.check_frames(Stft(recipe.n_fft, recipe.hop, data.waveforms.shape[1]))
     if isinstance(recipe, Recipe):
         return Training(data, recipe, seed, device, crew=crew)
     if crew.size > 1:

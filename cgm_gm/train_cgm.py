@@ -5,6 +5,7 @@ python cgm_gm/train_cgm.py --data waveforms.h5
 
 import sys
 
+from cgm_gm import option_bounds
 from cgm_gm.config import TrainConfig
 from cgm_gm.crew import joined
 from cgm_gm.data import load
@@ -22,6 +23,7 @@ LOSS = {"ours": "loss (nats)", "published": "loss (per frame)"}
 def main(config: TrainConfig) -> None:
     """Train a generator of waveforms, and look at what it says of earthquakes that it has not seen."""
     config = resolved(config, PROJECT, WHAT)
+    option_bounds.check(config)
     recipe = config.recipe()
     device = choose_device(config.device, config.threads)
     seed_everything(config.seed)

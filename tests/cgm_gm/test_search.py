@@ -222,12 +222,20 @@ def test_table_and_figures(searched):
     assert sorted(marked.get_ydata()) == sorted(table["misfit"])
 
 
+def as_the_trainer_would(recipe):
+    default = type(recipe)()
+    return dataclasses.replace(recipe, epochs=default.epochs, validation_share=default.validation_share)
+
+
 def test_the_last_line_trains_with_the_best(searched):
     config = dataclasses.replace(CONFIG, seed=4, test_share=0.3)  # of ours; for the published one see below
     words = shlex.split(of_search.command(searched[1][1].recipe, config))
     assert words[:2] == ["python", "cgm_gm/train_cgm.py"]
     given = tyro.cli(TrainConfig, args=words[2:])
-    assert given.recipe() == searched[1][1].recipe
+    recipe = searched[1][1].recipe
+    assert "--epochs" not in words and "--validation-share" not in words  # a trial's are not the trainer's
+    assert given.recipe() == as_the_trainer_would(recipe)
+    assert given.recipe().epochs == Recipe.epochs > recipe.epochs
     assert (given.seed, given.test_share) == (4, 0.3)
 
 
@@ -259,7 +267,7 @@ def test_the_published_network_is_searched_and_resumed(data, tmp_path):
     assert all(math.isfinite(each.misfit) and each.recipe.free_running for each in trials)
     assert set(every(trial_table(trials), PUBLISHED, synthetic=True)) == {"search", "options"}
     words = shlex.split(of_search.command(trials[1].recipe, config))
-    assert tyro.cli(TrainConfig, args=words[2:]).recipe() == trials[1].recipe
+    assert tyro.cli(TrainConfig, args=words[2:]).recipe() == as_the_trainer_would(trials[1].recipe)
 
 
 def test_without_ray_one_line_says_so(monkeypatch):
