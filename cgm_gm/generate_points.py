@@ -15,9 +15,11 @@ from shared.torch_tools import choose_device
 def main(config: GenerateConfig) -> None:
     """Waveforms of an earthquake on a grid or at points, by a trained generator, and maps of their spectra."""
     scenario_run.check(config)
-    checkpoint = runs.find_run("cgm_gm", config.run).path / CHECKPOINT
+    run = runs.find_run("cgm_gm", config.run)
+    checkpoint = run.path / CHECKPOINT
     device = choose_device(config.device, config.threads)
     generator = generators.load(checkpoint, device)
+    print(generators.described(run, generator))
     other = scenario_run.baseline(config, generator, device)
     table = scenario_run.table_of(config, generator.card)
     tell("warning", scenario_run.warnings_of(table, generator.card))

@@ -7,6 +7,7 @@ import torch
 from cgm_gm import published
 from cgm_gm.generator import Generator
 from cgm_gm.published import PublishedGenerator
+from shared import runs
 from shared.torch_tools import checkpoint_kind
 
 AnyGenerator = Generator | PublishedGenerator
@@ -22,3 +23,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> AnyGenerator:
     """
     kind = PublishedGenerator if checkpoint_kind(path) == published.KIND else Generator
     return kind.load(path, device)
+
+
+def described(run: runs.Run, generator: AnyGenerator) -> str:
+    """One line for the screen: which run it is, for ``latest`` does not say."""
+    network = "published" if isinstance(generator, PublishedGenerator) else "ours"
+    return f"run: {run.path}; network {network}, tcondvar {generator.card.get('recipe', {}).get('tcondvar', 'unknown')}"

@@ -59,12 +59,6 @@ def engine(config: GenerateConfig) -> Iterator[Blocks | None]:
         yield computed
 
 
-def described(run: runs.Run, card: Mapping[str, Any]) -> str:
-    """One line for the screen: which run generates, for ``latest`` does not say."""
-    recipe = card.get("recipe", {})
-    return f"run: {run.path}; network {recipe.get('network', 'ours')}, tcondvar {recipe.get('tcondvar', 'unknown')}"
-
-
 def table_of(config: GenerateConfig, card: Mapping[str, Any]) -> pd.DataFrame:
     """The scenarios that are asked for; InputErrors as of `points`."""
     if config.points is not None:

@@ -55,6 +55,9 @@ def test_the_published_network_killed_resumed_and_asked(records, tmp_path):
     results = json.loads((tmp_path / "killed" / "results.json").read_text())
     assert results["parameters"] == made.parameters and "backbone_sigma" not in results["test"][0]
     source = ("--mag", "3.4", "--source-lat", "37.77", "--source-lon", "-122.15", "--depth", "8")
-    succeed(GENERATE, "--run", "killed", *source, "--grid", "3", "4", "--output", "a.h5", cwd=tmp_path, run=run_here)
+    done = succeed(
+        GENERATE, "--run", "killed", *source, "--grid", "3", "4", "--output", "a.h5", cwd=tmp_path, run=run_here
+    )
+    assert "run: killed; network published, tcondvar 2\n" in done.stdout
     assert waveform_file.read(tmp_path / "a.h5").waveforms.shape == (12, 2000)
     assert (tmp_path / "a.png").stat().st_size > 10_000
