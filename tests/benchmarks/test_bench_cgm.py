@@ -49,7 +49,8 @@ def test_benchmark_runs_and_writes_what_it_measured(tmp_path):
     speed = training["steps"] * training["batch"] / training["seconds"]
     np.testing.assert_allclose(training["times_faster"], speed / speed[free], rtol=1e-9)
     assert training.loc[[free, fed], "weights"].tolist() == [173_009, 173_009]
-    assert [row["measured"] for row in written["targets"][1:]] == training.loc[[fed, ours, half], "times_faster"].tolist()
+    measured = [row["measured"] for row in written["targets"][1:]]
+    assert measured == training.loc[[fed, ours, half], "times_faster"].tolist()
 
 
 def test_the_fewest_iterations_that_are_no_worse(beside):
