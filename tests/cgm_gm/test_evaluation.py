@@ -47,6 +47,15 @@ def test_onsets_that_are_expected(simulated, monkeypatch):
     assert rows.loc[("generated against picks of the observed", "S"), "median_absolute"] == 0.0
 
 
+def test_missed_onsets_are_off_beyond_bounds():
+    expected = Onsets(np.array([1.0, 2.0, 3.0, np.nan]), np.array([4.0, 5.0, 6.0, 7.0]))
+    found = Onsets(np.array([1.2, 1.9, np.nan, 9.0]), np.array([4.5, np.nan, np.nan, np.nan]))
+    table = evaluation._arrival_table(evaluation.Picks("a", expected, expected, found)).set_index(["of", "phase"])
+    told = table["median_absolute_missed_inf"]
+    assert_allclose(told["generated"], [0.2, np.inf, np.inf], rtol=1e-9)  # P: .1, .2, missed; S: one of four
+    assert_allclose(told["observed"], 0.0, atol=0)
+
+
 def test_pickers_by_choice(tmp_path: Path, monkeypatch):
     assert evaluation.picker_of(EvaluateConfig(), CPU) is None
     assert evaluation.picker_of(EvaluateConfig(picker="ar"), CPU) is None

@@ -51,13 +51,17 @@ def test_a_report_with_every_part_resumed_after_a_kill(trained_run, tmp_path, mo
     def killed(*_):
         raise KeyboardInterrupt
 
-    options = ("--run", trained_run / "run", *TINY, "--output", "out")
+    latest = tmp_path / "runs" / "cgm_gm" / "latest"
+    latest.parent.mkdir(parents=True)
+    latest.symlink_to(trained_run / "run")
+    options = ("--run", "latest", *TINY, "--output", "out")
     with monkeypatch.context() as patched:
         patched.setattr(evaluation.likeness, "maps_of", killed)
         assert run_here(SCRIPT, *options, cwd=tmp_path).returncode == 130
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.npz")}
     assert sorted(kept) == ["samples.npz", "samples_distance_only.npz"]
     assert not (tmp_path / "out" / "results.json").exists()
+    latest.unlink()  # what is the latest run by then is not asked
     done = succeed(SCRIPT, "--resume", "out", cwd=tmp_path, run=run_here)
     assert kept == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.npz")}
     assert "targets met" in done.stdout and "IN TRAINING" not in done.stdout
