@@ -20,7 +20,10 @@ def loss_curves(metrics: pd.DataFrame, loss: str, synthetic: bool) -> Figure:
     figure, axes = new_figure(size=(5.5, 3.6))
     axis = axes[0, 0]
     axis.plot(metrics["epoch"], metrics["train_loss"], ".-", color=COLOURS[0], label="training events")
-    for name, style, label in (("validation_loss", ".-", "validation events"), ("best_validation_loss", "--", "best so far")):
+    for name, style, label in (
+        ("validation_loss", ".-", "validation events"),
+        ("best_validation_loss", "--", "best so far"),
+    ):
         if name in metrics:
             axis.plot(metrics["epoch"], metrics[name], style, color=COLOURS[1], label=label)
     axis.xaxis.get_major_locator().set_params(integer=True)
