@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from cgm_gm import simulation
 from shared import synthetic
 
 ROOT = Path(__file__).parent.parent
@@ -18,11 +19,14 @@ NOTEBOOKS = sorted(ROOT.glob("[a-z]*/notebook.ipynb"))
 def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notebooks")
     synthetic.make_flatfile(1, n_events=40, n_rows=1201).table.to_csv(folder / "flatfile.csv", index=False)
-    for script, options in (
-        ("bliqnet/train_bliqnet.py", ["--members", "1", "--epochs", "2"]),
-        ("cvae_sa/train_cvae.py", ["--folds", "2", "--epochs", "2"]),
+    waveforms, _ = simulation.simulate(0, n_events=24, n_stations=14, n_records=120, duration=20.0)
+    simulation.write(folder / "waveforms.h5", waveforms)
+    for script, data, options in (
+        ("bliqnet/train_bliqnet.py", "flatfile.csv", ["--members", "1", "--epochs", "2"]),
+        ("cvae_sa/train_cvae.py", "flatfile.csv", ["--folds", "2", "--epochs", "2"]),
+        ("cgm_gm/train_cgm.py", "waveforms.h5", ["--epochs", "2", "--hidden", "16"]),
     ):
-        command = [sys.executable, ROOT / script, "--data", "flatfile.csv", *options]
+        command = [sys.executable, ROOT / script, "--data", data, *options]
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     return folder
 
