@@ -1,5 +1,4 @@
 import dataclasses
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 from made_records import event_folder, event_json
 from numpy.testing import assert_allclose
-from script_running import ROOT
+from script_running import ROOT, unmeasured
 
 from cgm_gm import preparation
 from cgm_gm.config import PrepareConfig
@@ -209,7 +208,7 @@ def test_a_full_disk_leaves_nothing_half_written(blocks: int, records: Path, tmp
     command = [sys.executable, str(ROOT / "cgm_gm/prepare_waveforms.py"), str(records), "--output", "w.h5"]
     command += ["--workers", "1", "--duration", "30"]
     limited = ["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "bash", *command]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    environment = unmeasured(PYTHONDONTWRITEBYTECODE="1")
     done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: "), done.stderr

@@ -1,12 +1,11 @@
 """Waveforms of two workers of a Ray cluster are those of this process, bit for bit, also after a kill."""
 
-import os
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from script_running import ROOT, command, wait_for
+from script_running import ROOT, command, unmeasured, wait_for
 
 from cgm_gm.generator import CHECKPOINT
 
@@ -21,7 +20,7 @@ def test_two_workers_write_the_same_file(generator, tmp_path: Path):
     generator.save(tmp_path / "run" / CHECKPOINT)
     for name in ("config.json", "results.json"):
         (tmp_path / "run" / name).write_text("{}")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = unmeasured(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
 
     def begun(name: str, *options: str) -> subprocess.Popen:
         words = command(SCRIPT, "--run", "run", *OPTIONS, "--output", name, *options)

@@ -1,13 +1,12 @@
 """A search of two workers of a Ray cluster, killed and resumed: no finished trial is lost or run again."""
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from script_running import ROOT, command, wait_for
+from script_running import ROOT, command, unmeasured, wait_for
 
 from cgm_gm import generators, simulation
 from cgm_gm.config import SearchConfig
@@ -63,11 +62,11 @@ def test_two_workers_killed_and_resumed(tmp_path: Path):
     )
     options = ("--data", "records.h5", "--network", "published", "--engine", "ray", "--workers", "2", "--threads", "1")
     options += ("--max-evals", "4", "--epochs", "1", "--validation-share", "0.4", "--output", "run")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = unmeasured(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     with subprocess.Popen(
         command(SCRIPT, *options), cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_for(lambda: list((tmp_path / "run").glob(f"trials/*/{TRIAL}")), process)
+        wait_for(lambda: list((tmp_path / "run").glob(f"trials/*/{TRIAL}")), process, 300.0)
         process.send_signal(signal.SIGKILL)
     trials = tmp_path / "run" / "trials"
     kept = {file: file.read_bytes() for file in trials.glob(f"*/{TRIAL}")}

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import runpy
 import subprocess
 import sys
@@ -59,6 +60,11 @@ def run_here(script: str, *options: str, cwd: Path) -> subprocess.CompletedProce
 def files(folder: Path) -> dict[Path, int]:
     """Every file but the cache of parsed flatfiles, and when it was written."""
     return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and "cache" not in p.parts}
+
+
+def unmeasured(**more: str) -> dict[str, str]:
+    """The environment without coverage, whose own files a full disk would hit, and which slows clusters down."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COV")} | more
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120.0) -> None:
