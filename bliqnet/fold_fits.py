@@ -21,7 +21,7 @@ from bliqnet.data import Records
 from bliqnet.trained import TrainedModel
 from bliqnet.training import Training
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.held_out import KNOWN_SITES
 from shared.reference_gmm import Prediction
 from shared.refitted_form import FORM, refitted
@@ -67,8 +67,7 @@ class Fit:
                 predictions = {model: Prediction(*(arrays[f"{model}/{name}"] for name in names)) for model in models}
             return cls(predictions, pd.DataFrame(about["costs"]), pd.DataFrame(about["speeds"]), about["notes"])
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            reason = str(error).splitlines()[0][:80]
-            raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
+            raise InputError(f"{path}: damaged ({reason_of(error)}); remove it, and --resume fits it again") from None
 
 
 @dataclasses.dataclass(frozen=True)

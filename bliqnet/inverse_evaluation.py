@@ -18,7 +18,7 @@ from bliqnet.inverse import LEAST_PERIODS, MECHANISMS, TARGETS, Posterior, targe
 from bliqnet.trained import TrainedModel
 from bliqnet.trained_inverse import LEVELS, TrainedInverse
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.flatfile import periods_of
 
 LIQUID, FOREST = "liquid inverse", "random-forest inverse"
@@ -163,8 +163,7 @@ def _stored(path: Path, n: int) -> dict[str, np.ndarray]:
             raise ValueError("of other rows than this fold's")
         return found
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0][:80]
-        raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
+        raise InputError(f"{path}: damaged ({reason_of(error)}); remove it, and --resume fits it again") from None
 
 
 def _fold(

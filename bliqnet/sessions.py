@@ -12,7 +12,7 @@ from bliqnet.trained import CHECKPOINT, TrainedModel
 from bliqnet.trained_inverse import INVERSE_CHECKPOINT, TrainedInverse
 from bliqnet.training import Training
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.flatfile import Flatfile
 from shared.sessions import opened
 from shared.torch_tools import load_checkpoint, save_checkpoint
@@ -73,5 +73,4 @@ def _restore(training: Training, run: runs.Run) -> None:
     try:
         training.load_state_dict(saved)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:80]
-        raise InputError(f"{run.path / STATE}: damaged training state ({reason}); start a new run") from None
+        raise InputError(f"{run.path / STATE}: damaged training state ({reason_of(error)}); start a new run") from None

@@ -14,7 +14,7 @@ from bliqnet.model import LiquidNetwork, NetworkShape
 from bliqnet.site_terms import SiteTerms
 from bliqnet.training import Training
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.predictions import ranges_of
 from shared.reference_gmm import Prediction
 from shared.torch_tools import load_checkpoint, save_checkpoint
@@ -131,6 +131,7 @@ class TrainedModel:
             ):
                 raise ValueError("inputs or periods do not fit the network")
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:80]
-            raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None
+            raise InputError(
+                f"{path}: a damaged model or one of another version ({reason_of(error)}); train again"
+            ) from None
         return cls(network=network.to(device).eval(), aleatory=aleatory.to(device), site_terms=site_terms, **rest)

@@ -26,7 +26,7 @@ from bliqnet.inverse import (
 from bliqnet.inverse_model import ReaderShape, SpectrumReader
 from bliqnet.posterior import EventCombination, Mixture, spread_factor
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.flatfile_formats import is_spectral, periods_of
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
@@ -183,8 +183,9 @@ class TrainedInverse:
             combination = EventCombination(**{name: float(x) for name, x in saved["combination"].items()})
             rest = {name: saved[name] for name in ("columns", "components", "provenance")}
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:80]
-            raise InputError(f"{path}: a damaged inverse or one of another version ({reason}); train again") from None
+            raise InputError(
+                f"{path}: a damaged inverse or one of another version ({reason_of(error)}); train again"
+            ) from None
         return cls(readers, combination, **rest)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from cgm_gm.seismology import ar_pick
-from shared.command import InputError
+from shared.command import InputError, reason_of
 
 WEIGHTS = "original"  # of those that SeisBench offers
 RATE = 100.0  # Hz, of PhaseNet
@@ -54,8 +54,7 @@ class PhaseNetPicker:
         try:
             self.model = kind.load(stem).to(device).eval()
         except (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{stem}.pt: no weights of PhaseNet ({reason}); fetch them again") from None
+            raise InputError(f"{stem}.pt: no weights of PhaseNet ({reason_of(error)}); fetch them again") from None
         self.device = torch.device(device)
 
     @classmethod
@@ -71,8 +70,9 @@ class PhaseNetPicker:
         try:
             found.model = kind.from_pretrained(WEIGHTS).to(device).eval()
         except (OSError, ValueError, RuntimeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"SeisBench cannot fetch PhaseNet ({reason}); give a file with --picker-weights") from None
+            raise InputError(
+                f"SeisBench cannot fetch PhaseNet ({reason_of(error)}); give a file with --picker-weights"
+            ) from None
         found.device = torch.device(device)
         return found
 

@@ -12,7 +12,7 @@ import pandas as pd
 from cgm_gm.geometry import hypocentral_distance
 from cgm_gm.quality import Rejected
 from cgm_gm.seismology import Unreadable, obspy, read_catalogue
-from shared.command import InputError
+from shared.command import InputError, reason_of
 
 NAMES = {  # column of ours: those of others, in lower case
     "event_id": ("event_id", "id", "eventid", "event"),
@@ -122,7 +122,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0][:80]})") from None
+        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from None
     table.columns = [str(each).strip().lower() for each in table.columns]
     ours = {each: name for name, theirs in NAMES.items() for each in theirs}
     plain = "station" if "station" in table.columns and "mag" not in table and "magnitude" not in table else "source"

@@ -26,8 +26,8 @@ CHUNK = 256
 Amplitude = Literal["kept", "removed"]
 
 
-def log_spectrograms(waveforms: np.ndarray, sampling_rate: float, amplitude: Amplitude = "kept") -> np.ndarray:
-    """ln power (N, F, J) float32 of waveforms (N, T), pairs of frames and of bins averaged.
+def log_spectrograms(waveforms: np.ndarray, amplitude: Amplitude = "kept") -> np.ndarray:
+    """ln power (N, F, J) float32 of waveforms (N, T) at 100 Hz, pairs of frames and of bins averaged.
 
     With ``amplitude`` removed, each record's mean is taken away: no record is told by how large it is.
 

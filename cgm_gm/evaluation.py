@@ -130,9 +130,9 @@ def _residuals(
     compared: Comparison, samples: Sampled, ln_fas: np.ndarray, ln_measures: np.ndarray, table: pd.DataFrame, seed: int
 ) -> dict[str, pd.DataFrame]:
     """Tables of all models' FAS residuals, of ours of intensity, and of how samples vary."""
-    found = {"fas": variability.decompositions(ln_fas, compared.medians, table, FREQUENCIES)[0]}
+    found = {"fas": variability.decompositions(ln_fas, compared.medians, table, FREQUENCIES)}
     medians = {OURS: samples.ln_measures.mean(axis=1)}
-    found["intensity"] = variability.decompositions(ln_measures, medians, table, MEASURES)[0].drop(columns="model")
+    found["intensity"] = variability.decompositions(ln_measures, medians, table, MEASURES).drop(columns="model")
     found["spread"] = variability.spread(ln_fas, samples.ln_fas, FREQUENCIES, seed)
     found["intensity_spread"] = variability.spread(ln_measures, samples.ln_measures, MEASURES, seed)
     return found
@@ -208,9 +208,7 @@ def _missed_inf(found: Onsets, expected: Onsets) -> dict[str, list[float]]:
 # --- can they be told apart? ------------------------------------------------------------------------------------------
 def _features(judged: Waveforms, generated: np.ndarray) -> dict[str, list[np.ndarray]]:
     return {
-        kind: [
-            discrimination.log_spectrograms(each, judged.sampling_rate, kind) for each in (judged.waveforms, generated)
-        ]
+        kind: [discrimination.log_spectrograms(each, kind) for each in (judged.waveforms, generated)]
         for kind in ("kept", "removed")
     }
 

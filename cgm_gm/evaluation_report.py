@@ -7,6 +7,7 @@ import pandas as pd
 
 from cgm_gm import evaluation_figures as drawings
 from cgm_gm import likeness, maps, sampled
+from cgm_gm.coastline import known_outline
 from cgm_gm.comparison import BASELINE, NETWORK, NON_ERGODIC, OURS, PUBLISHED, REFITTED, TRUTH
 from cgm_gm.evaluation import Evaluation
 from cgm_gm.fas import FREQUENCIES
@@ -219,7 +220,7 @@ def _maps(found: Evaluation) -> list[Section]:
         FREQUENCIES,
         shape=likeness.SHAPE,
         stations=(stations.get("station_lat", ()), stations.get("station_lon", ())),
-        outline=maps.known_outline((lat.min(), lat.max(), lon.min(), lon.max())),
+        outline=known_outline((lat.min(), lat.max(), lon.min(), lon.max())),
         unit=unit,
         synthetic=found.subject.synthetic,
         title=f"M {table['mag'].iloc[0]:g}, depth {table['depth'][first].iloc[0]:.1f} km",

@@ -23,7 +23,7 @@ from cgm_gm.fas_calibration import FasCalibration
 from cgm_gm.shaping import Scaling
 from cgm_gm.spectrogram import Stft
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
@@ -95,8 +95,9 @@ class Generator:
                 json.loads(content["card"]),
             )
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{path}: a damaged generator or one of another version ({reason}); train again") from None
+            raise InputError(
+                f"{path}: a damaged generator or one of another version ({reason_of(error)}); train again"
+            ) from None
 
     # --- waveforms ---
     @torch.no_grad()

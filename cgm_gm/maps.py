@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cgm_gm.coastline import known_outline as known_outline  # asked of this module, beside `read_outline`
 from shared.command import InputError
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 

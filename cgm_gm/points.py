@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cgm_gm.conditions import NEEDED
-from shared.command import InputError
+from shared.command import InputError, reason_of
 
 SOURCE = ("mag", "source_lat", "source_lon", "depth")
 PLACES = (("source_lat", "source_lon"), ("station_lat", "station_lon"))
@@ -65,7 +65,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype={"station_id": str, "event_id": str})
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise InputError(f"{path}: not a CSV table ({str(error).splitlines()[0][:80]}); mend it") from None
+        raise InputError(f"{path}: not a CSV table ({reason_of(error)}); mend it") from None
     missing = [name for name in PLACES[1] if name not in table]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; it needs station_lat, station_lon in degrees")

@@ -30,7 +30,7 @@ from cgm_gm.phase import griffin_lim
 from cgm_gm.published_network import RecurrentVAE
 from cgm_gm.spectrogram import FLOOR, Stft
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.torch_tools import load_checkpoint, save_checkpoint
 
 KIND = "cgm_gm published generator"
@@ -122,8 +122,9 @@ class PublishedGenerator:
                 json.loads(content["card"]),
             )
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{path}: a damaged generator or one of another version ({reason}); train again") from None
+            raise InputError(
+                f"{path}: a damaged generator or one of another version ({reason_of(error)}); train again"
+            ) from None
 
     # --- waveforms ---
     @torch.no_grad()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from shared.command import InputError
+from shared.command import InputError, reason_of
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
@@ -74,9 +74,8 @@ def joined(address: str | None, cpus: int) -> Iterator[ModuleType]:
         try:
             ray.init(**options, log_to_driver=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
             remedy = "start one, drop --address, or set RAY_AUTH_MODE=token if it asks for one"
-            raise InputError(f"--address {address}: no Ray cluster to join ({reason}); {remedy}") from None
+            raise InputError(f"--address {address}: no Ray cluster to join ({reason_of(error)}); {remedy}") from None
         try:
             yield ray
         finally:

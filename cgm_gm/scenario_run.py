@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, points, ray_cluster
+from cgm_gm.coastline import known_outline
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
 from cgm_gm.fas import FREQUENCIES
@@ -142,7 +143,7 @@ def figure(
         FREQUENCIES,
         shape=config.grid if config.points is None else None,
         stations=(stations.get("station_lat", ()), stations.get("station_lon", ())),
-        outline=maps.known_outline(region) if config.coastline is None else maps.read_outline(config.coastline),
+        outline=known_outline(region) if config.coastline is None else maps.read_outline(config.coastline),
         unit=generation.FAS_UNITS[quantity(card)],
         synthetic=synthetic(card),
         title=f"M {mag:g}, depth {depth:g} km; {count}; seed {config.seed}",

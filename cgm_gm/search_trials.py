@@ -27,7 +27,7 @@ from cgm_gm.training import Training
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
 from shared.command import InputError
-from shared.sessions import read_json
+from shared.sessions import number, read_json
 
 TRIAL = "trial.json"
 MOST_PREPARED = 3  # kept in memory
@@ -60,16 +60,16 @@ class Trial:
         """
         content = read_json(file)
         try:
-            known = {name: _number(value) for name, value in content["point"].items()}
+            known = {name: number(value) for name, value in content["point"].items()}
             recipe = search_spaces.SPACES[config.network].recipe(known, config)
             if (point is not None and known != point) or content["recipe"] != runs.plain(recipe):
                 raise ValueError("another point")
             said = dict(content["judged"])
-            lists = {name: tuple(map(_number, said[name])) for name in LISTS}
-            judged = Judgement(**{name: _number(said[name]) for name in NUMBERS}, **lists)
+            lists = {name: tuple(map(number, said[name])) for name in LISTS}
+            judged = Judgement(**{name: number(said[name]) for name in NUMBERS}, **lists)
             if any(len(each) != len(FREQUENCIES) for each in lists.values()):
                 raise ValueError("other frequencies")
-            numbers = {name: _number(content[name]) for name in ("validation_loss", "seconds")}
+            numbers = {name: number(content[name]) for name in ("validation_loss", "seconds")}
             return cls(known, recipe, judged, **numbers, note=str(content["note"]))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             raise InputError(
@@ -79,12 +79,6 @@ class Trial:
     def save(self, file: Path) -> None:
         """Write the trial, whole or not at all."""
         runs.write_json(file, self)
-
-
-def _number(value: float | None) -> float:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise TypeError(f"{value!r} is no number")
-    return math.nan if value is None else float(value)
 
 
 class Shelf:

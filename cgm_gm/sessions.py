@@ -18,7 +18,7 @@ from cgm_gm.spectrogram import Stft
 from cgm_gm.training import Training
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.sessions import opened
 from shared.torch_tools import UNREADABLE, load_checkpoint, save_checkpoint
 
@@ -99,7 +99,6 @@ def _restored(run: runs.Run, training: Training | PublishedTraining) -> dict[str
         try:
             training.load_state_dict(state)
         except UNREADABLE as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
             file = run.path / STATE
-            raise InputError(f"{file}: not the state of this training ({reason}); start a new run") from None
+            raise InputError(f"{file}: not the state of this training ({reason_of(error)}); start a new run") from None
     return {"epoch": training.epoch}

@@ -62,24 +62,26 @@ def ranks(observed: np.ndarray, sampled: np.ndarray, seed: int = 0) -> np.ndarra
 
 def decompositions(
     observed: np.ndarray, medians: Mapping[str, np.ndarray], table: pd.DataFrame, names: Sequence
-) -> tuple[pd.DataFrame, dict[str, residuals.Decomposition]]:
+) -> pd.DataFrame:
     """Residuals of ``observed`` (N, K) about the ``medians`` (N, K) of several models, all on the same records.
 
     A row a model and measure: ``model``, ``measure``, `PARTS` by mixed effects with events and stations crossed (REML;
     ln units), ``deviation`` (the plain standard deviation), ``rms`` (about 0), ``records`` and ``problem``. A measure
-    that one model has not is NaN in its medians. With them the decompositions by model, for figures of their terms.
+    that one model has not is NaN in its medians. ``<part>_low`` and ``<part>_high`` are 95 % intervals by the profile
+    likelihood.
     """
-    rows, found = [], {}
+    rows = []
     for model, median in medians.items():
         residual = np.asarray(observed, float) - np.asarray(median, float)
         if residual.shape != (len(table), len(names)):
             raise InputError(f"{model}: residuals of shape {residual.shape}, not {(len(table), len(names))}")
-        one = residuals.decompose(residual, table["event_id"], table["station_id"])
-        found[model] = one
+        one = residuals.decompose(residual, table["event_id"], table["station_id"], intervals="profile")
         for column, name in enumerate(names):
             known = residual[np.isfinite(residual[:, column]), column]
             row = {"model": model, "measure": name} | {part: getattr(one, part)[column] for part in PARTS}
+            for part in PARTS:
+                row |= dict(zip((f"{part}_low", f"{part}_high"), one.intervals[part][column], strict=True))
             row |= {"deviation": known.std(ddof=1) if len(known) > 1 else np.nan}
             row |= {"rms": np.sqrt((known**2).mean()) if len(known) else np.nan, "records": len(known)}
             rows.append(row | {"problem": one.problems[column]})
-    return pd.DataFrame(rows), found
+    return pd.DataFrame(rows)

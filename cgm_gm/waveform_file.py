@@ -24,7 +24,7 @@ import pandas as pd
 
 from cgm_gm.hdf5_output import CheckedFile, new_hdf5
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 
 FORMAT, VERSION = "cgm_gm waveforms", 1
 SAMPLING_RATE, DURATION, BEFORE = 100.0, 60.0, 5.0  # Hz; s; s before the P onset
@@ -161,8 +161,9 @@ def read(path: Path) -> Waveforms:
                 raise InputError(f"{path}: not a waveform file of this version; make it by prepare_waveforms.py")
             found = _content(file)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise InputError(f"{path}: damaged or cut ({reason}); make it again by prepare_waveforms.py") from None
+        raise InputError(
+            f"{path}: damaged or cut ({reason_of(error)}); make it again by prepare_waveforms.py"
+        ) from None
     check(found, str(path))
     return found
 

@@ -20,7 +20,7 @@ from cvae_sa.trained import TrainedCVAE
 from cvae_sa.training import Training
 from cvae_sa.uncertainty import Sampled, sampled
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.reference_gmm import Prediction
 from shared.refitted_form import FORM, refitted
 
@@ -76,8 +76,7 @@ class Fit:
             samples = {model: Sampled(**each) for model, each in parts["samples"].items()}
             return cls(predictions, samples, reconstruction, about["notes"], about["seconds"])
         except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, *ZIPPED) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{path}: damaged ({reason}); remove it, and --resume fits it again") from None
+            raise InputError(f"{path}: damaged ({reason_of(error)}); remove it, and --resume fits it again") from None
 
 
 def train(rows: Records, config: EvaluateConfig, provenance: dict, calibrate: bool = True) -> tuple[TrainedCVAE, list]:

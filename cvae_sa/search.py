@@ -25,7 +25,7 @@ from cvae_sa.model import ROADS
 from cvae_sa.training import Training
 from shared import runs, scores
 from shared.command import InputError
-from shared.sessions import read_json
+from shared.sessions import number, read_json
 
 PROJECT, WHAT = "cvae_sa-search", "search"  # apart from trained runs: runs/cvae_sa/latest is always a model
 TRIALS, TABLE = "trials", "trials.csv"  # below the run folder
@@ -87,10 +87,10 @@ class Trial:
         try:
             if content.pop("recipe") != runs.plain(recipe):
                 raise ValueError("another recipe")
-            losses = tuple(_number(each) for each in content.pop("held_out_loss"))
+            losses = tuple(number(each) for each in content.pop("held_out_loss"))
             if len(losses) != recipe.folds:
                 raise ValueError("other folds")
-            numbers = {name: _number(content.pop(name)) for name in FIGURES}
+            numbers = {name: number(content.pop(name)) for name in FIGURES}
             return cls(recipe, losses, **numbers, note=str(content.pop("note")))
         except (KeyError, TypeError, ValueError):
             raise InputError(
@@ -100,12 +100,6 @@ class Trial:
     def save(self, file: Path) -> None:
         """Write the trial, whole or not at all."""
         runs.write_json(file, self)
-
-
-def _number(value: float | None) -> float:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise TypeError(f"{value!r} is no number")
-    return math.nan if value is None else float(value)
 
 
 # --- which recipe is next ---
@@ -214,13 +208,13 @@ def trial_table(trials: list[Trial]) -> pd.DataFrame:
     losses = np.array([trial.held_out_loss for trial in trials])  # (trials, folds)
     best = losses[int(np.argmin([trial.loss for trial in trials]))]
     rows = []
-    for number, (trial, own) in enumerate(zip(trials, losses, strict=True), start=1):
+    for place, (trial, own) in enumerate(zip(trials, losses, strict=True), start=1):
         recipe = {name: _shown(getattr(trial.recipe, name)) for name in OPTIONS}
         folds = {f"fold_{k}": loss for k, loss in enumerate(own, start=1)}
         found = {"loss": own.mean(), "loss_error": _error(own)}
         found |= {"above_best": (own - best).mean(), "above_best_error": _error(own - best)}
         found |= {**{name: getattr(trial, name) for name in FIGURES}, **folds, "note": trial.note}
-        rows.append({"trial": number, **recipe, **found})
+        rows.append({"trial": place, **recipe, **found})
     return pd.DataFrame(rows).sort_values(["loss", "trial"], ignore_index=True)
 
 

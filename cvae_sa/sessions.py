@@ -15,7 +15,7 @@ from cvae_sa.config import TrainConfig
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from cvae_sa.training import Training
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.flatfile import Flatfile
 from shared.sessions import opened
 
@@ -70,8 +70,7 @@ def _restored(training: Training, run: runs.Run) -> dict[str, Any]:
         try:
             training.restore(_read_arrays(file))
         except (KeyError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{file}: damaged training state ({reason}); start a new run") from None
+            raise InputError(f"{file}: damaged training state ({reason_of(error)}); start a new run") from None
     return {"after_epoch": training.epochs_done}
 
 

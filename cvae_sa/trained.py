@@ -21,7 +21,7 @@ from cvae_sa.layers import DIRECTION
 from cvae_sa.model import ROADS, SpectralCVAE
 from cvae_sa.training import Training
 from shared import runs
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.flatfile import periods_of
 from shared.predictions import RANGED, ranges_of
 from shared.reference_gmm import Prediction
@@ -200,8 +200,9 @@ class TrainedCVAE:
             check_archive(path)
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{path}: a damaged model or one of another version ({reason}); train again") from None
+            raise InputError(
+                f"{path}: a damaged model or one of another version ({reason_of(error)}); train again"
+            ) from None
         return cls(model)
 
 

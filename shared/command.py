@@ -23,6 +23,11 @@ class InputError(Exception):
     """What the user can mend: one line that names the file, the column or row, and the remedy."""
 
 
+def reason_of(error: BaseException, most: int = 100) -> str:
+    """What a library's error says, in part of a line: the first of its lines, or else its name."""
+    return next(iter(str(error).splitlines()), "")[:most] or type(error).__name__
+
+
 def run_command(main: Callable[[Config], None], config_type: type[Config]) -> None:
     """Parse ``sys.argv`` into ``config_type``, call ``main`` with it, and turn user errors into exit code 2."""
     try:

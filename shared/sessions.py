@@ -6,6 +6,7 @@ and ``seed``.
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -147,3 +148,16 @@ def _absolute(value: Any) -> Any:
 def _digests(described: dict[str, Any] | list[dict[str, Any]] | None) -> list[Any]:
     """The SHA-256 of the files of one or several flatfiles, described."""
     return [each.get("sha256") for each in ([described] if isinstance(described, dict) else described or [])]
+
+
+def number(value: float | None) -> float:
+    """A number of a run folder's JSON, in which `runs.plain` writes NaN as null.
+
+    Raises
+    ------
+    TypeError
+        It is neither.
+    """
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{value!r} is no number")
+    return math.nan if value is None else float(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from shared.command import InputError
+from shared.command import InputError, reason_of
 from shared.runs import atomic
 
 # what torch raises for files that are cut, altered or of another kind (found by damaging files at random)
@@ -83,8 +83,8 @@ def _content(path: Path, device: torch.device | str) -> dict[str, Any]:
             raise ValueError("not a zip archive")
         content = torch.load(path, map_location=device, weights_only=True)
     except UNREADABLE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:80]
         raise InputError(
-            f"{path}: not a readable checkpoint (truncated, or not ours): {reason}; train again or name another run"
+            f"{path}: not a readable checkpoint (truncated, or not ours): {reason_of(error)}; "
+            "train again or name another run"
         ) from None
     return content if isinstance(content, dict) else {}

@@ -19,9 +19,7 @@ def noise(seed, slope=0.0):
 
 @pytest.mark.parametrize("amplitude", ["kept", "removed"])
 def test_alike_and_different(amplitude):
-    one, two, dull = (
-        discrimination.log_spectrograms(each, 100.0, amplitude) for each in (noise(0), noise(1), noise(2, 0.9))
-    )
+    one, two, dull = (discrimination.log_spectrograms(each, amplitude) for each in (noise(0), noise(1), noise(2, 0.9)))
     alike = discrimination.discriminative_score(one, two, EVENTS, (0,), epochs=8)
     different = discrimination.discriminative_score(one, dull, EVENTS, (0,), epochs=8)
     assert alike.score < 0.1 and different.score > 0.35
@@ -29,8 +27,8 @@ def test_alike_and_different(amplitude):
 
 
 def test_louder_records_are_told_by_their_amplitude_alone():
-    loud = [discrimination.log_spectrograms(30.0 * noise(1), 100.0, each) for each in ("kept", "removed")]
-    plain = [discrimination.log_spectrograms(noise(1), 100.0, each) for each in ("kept", "removed")]
+    loud = [discrimination.log_spectrograms(30.0 * noise(1), each) for each in ("kept", "removed")]
+    plain = [discrimination.log_spectrograms(noise(1), each) for each in ("kept", "removed")]
     np.testing.assert_allclose(loud[0] - plain[0], np.log(900.0), rtol=1e-4)
     np.testing.assert_allclose(loud[1], plain[1], atol=1e-3)
 
@@ -38,7 +36,7 @@ def test_louder_records_are_told_by_their_amplitude_alone():
 def test_a_seed_gives_one_score_and_leaves_torch_alone():
     import torch
 
-    features = [discrimination.log_spectrograms(noise(seed)[:, :700], 100.0) for seed in (0, 1)]
+    features = [discrimination.log_spectrograms(noise(seed)[:, :700]) for seed in (0, 1)]
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -55,7 +53,7 @@ def test_too_little_is_refused():
     with pytest.raises(InputError, match="match"):
         discrimination.discriminative_score(features, features[:5], np.arange(6))
     with pytest.raises(InputError, match="samples"):
-        discrimination.log_spectrograms(np.zeros((2, 200)), 100.0)
+        discrimination.log_spectrograms(np.zeros((2, 200)))
     with pytest.raises(InputError, match="10"):
         discrimination.plane(features, features)
 

@@ -12,7 +12,7 @@ import pytest
 import tyro
 
 from shared import command
-from shared.command import InputError, run_command
+from shared.command import InputError, reason_of, run_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,3 +211,9 @@ def test_a_reader_that_leaves_is_no_error(script):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_what_an_error_says_in_part_of_a_line():
+    assert reason_of(ValueError("too long\nby far")) == "too long"
+    assert reason_of(KeyError()) == "KeyError"
+    assert reason_of(OSError("x" * 300)) == "x" * 100

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ import pytest
 
 from shared import runs
 from shared.command import InputError
-from shared.sessions import CONFIG, PROVENANCE, opened, read_config, read_json, resolved
+from shared.sessions import CONFIG, PROVENANCE, number, opened, read_config, read_json, resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,3 +133,10 @@ def test_data_may_not_change_under_a_run():
     _, again = opened(config, "project", provenance("1", "2"), "evaluation", lambda run: {"fits": 3})
     assert again["resumed"][0]["fits"] == 3
     assert again["time_utc"] == written["time_utc"]
+
+
+def test_numbers_of_a_run_folder():
+    assert number(2) == 2.0 and math.isnan(number(None))
+    for wrong in (True, "2", [2.0]):
+        with pytest.raises(TypeError, match="is no number"):
+            number(wrong)
