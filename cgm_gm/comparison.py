@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cgm_gm import ergodic, generators, sampled
+from cgm_gm import ergodic, generators, option_bounds, sampled
 from cgm_gm.conditions import completed
 from cgm_gm.config import EvaluateConfig, Recipe
 from cgm_gm.data import ranges
@@ -98,12 +98,7 @@ def check(config: EvaluateConfig) -> None:
     InputError
         It names the option.
     """
-    for name, least in (("samples", 2), ("threads", 1)):
-        if getattr(config, name) < least:
-            raise InputError(f"--{name} {getattr(config, name)}: must be at least {least}")
-    for name in ("seed", "max_records"):
-        if getattr(config, name) < 0:
-            raise InputError(f"--{name.replace('_', '-')} {getattr(config, name)}: must not be negative")
+    option_bounds.check(config)
     for name in (config.baseline, config.published_run):
         if name is not None:
             runs.find_run(PROJECT, name)

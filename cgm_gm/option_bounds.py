@@ -11,6 +11,8 @@ from shared.command import InputError
 BOUNDS: dict[str, tuple[float, float | None]] = {
     "max_evals": (1, None),
     "workers": (1, None),
+    "samples": (2, None),
+    "max_records": (0, None),
     "epochs": (1, None),
     "batch": (1, None),
     "threads": (1, 1024),

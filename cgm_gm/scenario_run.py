@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, points, ray_cluster
+from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, option_bounds, points, ray_cluster
 from cgm_gm.coastline import known_outline
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
@@ -31,11 +31,7 @@ def check(config: GenerateConfig) -> None:
     if config.maps:
         runs.check_output_file(figure_path(config), config.output)
     generation.check_options(config.realizations, config.batch)
-    if config.seed < 0:
-        raise InputError(f"--seed {config.seed}: must not be negative")
-    for name in ("threads", "workers"):
-        if getattr(config, name) < 1:
-            raise InputError(f"--{name} {getattr(config, name)}: must be at least 1")
+    option_bounds.check(config)
     if config.engine == "ray":
         ray_cluster.check(config.address)
     elif config.address is not None:

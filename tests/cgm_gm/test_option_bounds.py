@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgm_gm import option_bounds, search
-from cgm_gm.config import SearchConfig, TrainConfig
+from cgm_gm.config import EvaluateConfig, GenerateConfig, SearchConfig, TrainConfig
 from cgm_gm.search_spaces import FRAMES
 from cgm_gm.sessions import begun
 from cgm_gm.spectrogram import Stft
@@ -70,7 +70,8 @@ def test_defaults_and_bounds_pass():
 
 
 def test_every_bound_is_of_an_option():
-    names = {field.name for kind in (TrainConfig, SearchConfig) for field in dataclasses.fields(kind)}
+    kinds = (TrainConfig, SearchConfig, GenerateConfig, EvaluateConfig)
+    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     assert names >= {*option_bounds.BOUNDS, *option_bounds.SHARES}
 
 

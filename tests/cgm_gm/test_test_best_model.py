@@ -102,10 +102,10 @@ def test_what_is_refused(trained_run, tmp_path):
     run = ("--run", trained_run / "run")
     bad = {
         "no such run folder": ("--run", "none"),
-        "at least 2": (*run, "--samples", "1"),
+        "--samples 1: give 2 or more": (*run, "--samples", "1"),
         "no such file": (*run, "--picker-weights", "none.pt"),
         "are PhaseNet's": (*run, "--picker-records", "none.h5"),
-        "must not be negative": (*run, "--seed", "-1"),
+        "--seed -1: give 0 to": (*run, "--seed", "-1"),
         "knows places": (*run, "--baseline", trained_run / "run"),
         "none.h5: no such file": (*run, "--data", "none.h5"),
     }
