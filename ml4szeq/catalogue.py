@@ -1,7 +1,8 @@
 """Earthquake catalogues as they come: Global CMT's ndk, QuakeML and CSV; and what makes one unusable.
 
-The ndk format has five lines of 80 columns an event; its fields are cut by column (Global CMT's "allorder.ndk_explained")
-for all events at once. ObsPy's reader takes some hundred times as long and skips, with a warning, events that it dislikes.
+The ndk format has five lines of 80 columns an event; its fields are cut by column (Global CMT's
+"allorder.ndk_explained") for all events at once. ObsPy's reader takes some hundred times as long, and skips events that
+it dislikes with a warning.
 """
 
 import dataclasses
@@ -101,8 +102,8 @@ def _from_ndk(lines: list[str], path: Path) -> Catalogue:
         first = int(astray[0]) if len(astray) else len(lines) // _LINES
         begins = number[first * _LINES] if first * _LINES < len(number) else number[-1]
         raise InputError(
-            f"{path}, line {begins}: the event that begins here has not the {_LINES} lines of an ndk event (CENTROID: on "
-            "the third); the file is cut short or lines are missing: get it again, or remove that event"
+            f"{path}, line {begins}: the event that begins here has not the {_LINES} lines of an ndk event (CENTROID: "
+            "on the third); the file is cut short or lines are missing: get it again, or remove that event"
         )
     cut = np.array([line[:80].ljust(80) for line in lines], dtype="U80").view("U1").reshape(-1, _LINES, 80)
 

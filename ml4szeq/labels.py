@@ -1,4 +1,4 @@
-"""What a catalogue says about trench segments: largest magnitude, moment, energy, counts, and which ruptures they share.
+"""What a catalogue says about trench segments: largest magnitude, moment, energy, counts, and shared ruptures.
 
 An event belongs to one trench, the nearest of those whose window it lies in, and to the segments that its rupture
 spans: those whose middle is within half a rupture length of it along the trench, and the one that holds it. Moment and
@@ -181,8 +181,8 @@ def _events_of_trenches(
     if not len(found):
         raise InputError(
             f"{catalogue.origin}: none of its {len(catalogue)} events is within {options.across[0]:g} to "
-            f"{options.across[1]:g} km of a trench, above {options.deepest:g} km and of Mw {options.smallest:g} or more; "
-            "give a catalogue of these regions, or widen the window"
+            f"{options.across[1]:g} km of a trench, above {options.deepest:g} km and of Mw {options.smallest:g} or "
+            "more; give a catalogue of these regions, or widen the window"
         )
     return found
 
