@@ -8,12 +8,9 @@ matters, give trench lines of your own.
 
 import numpy as np
 import pandas as pd
-from pyproj import Geod
 
+from ml4szeq.trench_geometry import Trench
 from shared.command import InputError
-
-SEGMENT = 50.0  # km, of the published table
-SPHERE = Geod(a=6371.0e3, b=6371.0e3)
 
 REGION_NAMES = {
     "alu": "Alaska-Aleutians",
@@ -26,6 +23,7 @@ REGION_NAMES = {
     "sum": "Southeast Asia",
 }
 SEGMENTS = {"alu": 85, "cam": 49, "izu": 61, "ker": 65, "kur": 56, "ryu": 35, "sam": 124, "sum": 116}  # published
+
 # vertices (longitude, latitude) in degrees, in the order of the published segments
 TRENCHES: dict[str, tuple[tuple[float, float], ...]] = {
     "alu": (  # Komandorsky islands to Yakutat
@@ -201,36 +199,19 @@ TRENCHES: dict[str, tuple[tuple[float, float], ...]] = {
 DOWNGOING_SIDE = dict.fromkeys(TRENCHES, 1)
 
 
-def along(vertices: np.ndarray, km: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points of a polyline at distances from its first vertex, on great circles of a sphere of 6371 km.
+def trench(region: str) -> Trench:
+    """The simplified axis of one of the eight regions.
 
-    Parameters
-    ----------
-    vertices
-        Longitude and latitude in degrees (V, 2).
-    km
-        Distances (N,) in km; beyond either end the last piece goes on.
-
-    Returns
-    -------
-    lon, lat, azimuth
-        Degrees east from -180 to 180, degrees north, and the line's direction there in degrees clockwise from north,
-        0 to 360; (N,) each.
+    Raises
+    ------
+    InputError
+        There is none of that code.
     """
-    vertices, km = np.asarray(vertices, dtype=float), np.asarray(km, dtype=float)
-    lon, lat = vertices.T
-    starts, _, lengths = SPHERE.inv(lon[:-1], lat[:-1], lon[1:], lat[1:])
-    ends = np.cumsum(lengths) / 1e3
-    piece = np.minimum(np.searchsorted(ends, km, side="right"), len(ends) - 1)
-    into = km - np.concatenate([[0.0], ends[:-1]])[piece]
-    there_lon, there_lat, back = SPHERE.fwd(lon[piece], lat[piece], starts[piece], into * 1e3)
-    return there_lon, there_lat, (back + 180.0) % 360.0
-
-
-def length_km(vertices: np.ndarray) -> float:
-    """Length of a polyline (V, 2) of longitudes and latitudes, in km on a sphere of 6371 km."""
-    lon, lat = np.asarray(vertices, dtype=float).T
-    return float(SPHERE.line_length(lon, lat)) / 1e3
+    if region not in TRENCHES:
+        raise InputError(
+            f"region {region}: no coordinates; give columns lon and lat, or one of {', '.join(TRENCHES)} as region"
+        )
+    return Trench(region, np.array(TRENCHES[region]), DOWNGOING_SIDE[region])
 
 
 def places(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -246,7 +227,8 @@ def places(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Returns
     -------
     lon, lat, azimuth
-        Degrees, (N,) each, as of `along`.
+        Degrees east from -180 to 180, degrees north, and the direction of the trench in degrees clockwise from north;
+        (N,) each.
 
     Raises
     ------
@@ -255,18 +237,15 @@ def places(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     lon, lat, azimuth = (np.full(len(table), np.nan) for _ in range(3))
     region, segment = table["region"].to_numpy(), table["segment"].to_numpy()
-    for code in pd.unique(table["region"]):
-        if code not in TRENCHES:
-            raise InputError(
-                f"region {code}: no coordinates; give columns lon and lat, or one of {', '.join(TRENCHES)} as region"
-            )
+    for code in dict.fromkeys(region):
+        line = trench(code)
         rows = np.flatnonzero(region == code)
         number, count = segment[rows], SEGMENTS[code]
         if (outside := (number < 0) | (number >= count)).any():
             raise InputError(
-                f"region {code}: segment {number[outside][0]} is not one of the {count} published; give columns lon"
-                " and lat"
+                f"region {code}: segment {number[outside][0]} is not one of the {count} published (from 0); give"
+                " columns lon and lat"
             )
-        vertices = np.array(TRENCHES[code])
-        lon[rows], lat[rows], azimuth[rows] = along(vertices, (number + 0.5) / count * length_km(vertices))
+        every = line.segments(line.length / count)
+        lon[rows], lat[rows], azimuth[rows] = every.lon[number], every.lat[number], every.azimuth[number]
     return lon, lat, azimuth
