@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml4szeq.quantities import CONVERSIONS, QUANTITIES, WORDS
+from ml4szeq.trench_geometry import RADIUS
 from shared.command import InputError
 
 NEAR = 1e-6  # of a cell, by which a point may miss the edge
@@ -60,11 +61,19 @@ class Grid:
         """What errors and reports call it."""
         return self.source or self.name
 
-    def sample(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    @property
+    def spacing_km(self) -> float:
+        """The larger distance from row to row and from column to column in the middle of the grid, km."""
+        across, up = self.spacing
+        middle = np.clip(0.0, self.lat[0], self.lat[-1])  # where meridians are farthest apart
+        return float(np.radians(max(across * np.cos(np.radians(middle)), up)) * RADIUS)
+
+    def sample(self, lon: np.ndarray, lat: np.ndarray, strict: bool = False) -> np.ndarray:
         """Bilinear values at points of any shape, whatever the range of their longitudes; NaN outside of the grid.
 
         Of the four values around a point those that are gaps are left out and the other weights are scaled up; where
-        all that count are gaps, the sample is NaN.
+        all that count are gaps, the sample is NaN. With ``strict`` one gap is enough for that: differences of samples
+        would show where weights change.
         """
         column, row = self._places(np.asarray(lon, dtype=float), np.asarray(lat, dtype=float))
         outside = np.isnan(column) | np.isnan(row)
@@ -80,7 +89,7 @@ class Grid:
                 share = np.where(np.isfinite(value), wx * wy, 0.0)
                 total += share * np.where(np.isfinite(value), value, 0.0)
                 weight += share
-        good = (weight > 1e-9) & ~outside
+        good = (weight > (1.0 - 1e-6 if strict else 1e-9)) & ~outside
         return np.where(good, total / np.where(good, weight, 1.0), np.nan)
 
     def _places(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,6 +105,25 @@ class Grid:
     def scaled(self, factor: float, units: str) -> "Grid":
         """The same in other units."""
         return dataclasses.replace(self, values=self.values * np.float32(factor), units=units)
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Several grids of one quantity, as Slab2 has one a region: at a point the first that has a value counts."""
+
+    grids: tuple[Grid, ...]
+
+    @property
+    def spacing_km(self) -> float:
+        """That of the coarsest, km."""
+        return max(grid.spacing_km for grid in self.grids)
+
+    def sample(self, lon: np.ndarray, lat: np.ndarray, strict: bool = False) -> np.ndarray:
+        """As `Grid.sample`."""
+        found = self.grids[0].sample(lon, lat, strict)
+        for grid in self.grids[1:]:
+            found = np.where(np.isnan(found), grid.sample(lon, lat, strict), found)
+        return found
 
 
 def irregular(coordinate: np.ndarray) -> bool:

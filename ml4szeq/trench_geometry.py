@@ -138,15 +138,24 @@ class Segments:
         """Points (N,) at ``distance`` km from the middles, normal to the trench, positive towards the upper plate."""
         return offset(self.lon, self.lat, self.azimuth, distance, self.downgoing_side)
 
-    def boxes(self, near: float, far: float, step: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
+    def boxes(
+        self,
+        near: float,
+        far: float,
+        step: float = 5.0,
+        *,
+        margin: float = 0.0,
+        shift: tuple[float, float] = (0.0, 0.0),
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Longitudes and latitudes (N, P) of a regular lattice in the box of each segment.
 
-        The box is ``spacing`` km wide along the trench and reaches from ``near`` to ``far`` km across it, positive
-        towards the upper plate. It is divided in equal cells of about ``step`` km, whose middles are the points.
+        The box is ``spacing`` km wide along the trench, and ``margin`` km more at both sides, and reaches from ``near``
+        to ``far`` km across it, positive towards the upper plate. It is divided in equal cells of about ``step`` km,
+        whose middles, moved by ``shift`` km along and across, are the points; along the trench they come fastest.
         """
-        along = _cell_middles(-self.spacing / 2.0, self.spacing / 2.0, step)
-        across = _cell_middles(near, far, step)
-        along, across = (each.ravel() for each in np.meshgrid(along, across))  # (P,)
+        half = self.spacing / 2.0 + margin
+        along, across = np.meshgrid(cell_middles(-half, half, step), cell_middles(near, far, step))
+        along, across = along.ravel() + shift[0], across.ravel() + shift[1]  # (P,)
         # on the way along the trench, the upper plate is on the left where the downgoing one is on the right
         turn = np.degrees(np.arctan2(-across * self.downgoing_side, along))
         lon, lat, azimuth = (each[:, None] for each in (self.lon, self.lat, self.azimuth))
@@ -204,7 +213,8 @@ def fault_of(vertices: np.ndarray) -> tuple[int, str] | None:
     return (len(vertices), f"has {len(vertices)} vertices; a line needs two") if len(vertices) < 2 else None
 
 
-def _cell_middles(low: float, high: float, step: float) -> np.ndarray:
+def cell_middles(low: float, high: float, step: float) -> np.ndarray:
+    """Middles of the equal cells, at most ``step`` wide, between ``low`` and ``high``."""
     cells = max(int(np.ceil((high - low) / step - 1e-9)), 1)
     return low + (np.arange(cells) + 0.5) * (high - low) / cells
 
