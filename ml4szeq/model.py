@@ -43,6 +43,16 @@ class FullyConnected(nn.Module):
         super().__init__()
         if not n_classes and not regression:
             raise ValueError("a network needs classes, regression or both")
+        self.shape = {
+            "n_inputs": n_inputs,
+            "hidden": tuple(hidden),
+            "n_classes": n_classes,
+            "regression": regression,
+            "dropout": dropout,
+            "batch_norm": batch_norm,
+            "n_regions": n_regions,
+            "embedding": embedding,
+        }
         self.regions = nn.Embedding(n_regions + 1, embedding, padding_idx=0) if embedding else None
         layers: list[nn.Module] = []
         width = n_inputs + embedding
@@ -72,6 +82,10 @@ class FullyConnected(nn.Module):
         logits = None if self.classify is None else self.classify(hidden)
         magnitude = None if self.regress is None else self.regress(hidden)[:, 0]
         return logits, magnitude
+
+    def copy(self) -> "FullyConnected":
+        """A network of this shape, with weights of its own."""
+        return FullyConnected(**self.shape)
 
     def chain(self, head: str = "classify") -> nn.Sequential:
         """The trunk and one head, ``classify`` or ``regress``, as one sequence that shares their weights."""

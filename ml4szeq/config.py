@@ -1,0 +1,133 @@
+"""The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+Task = Literal["classification", "regression", "both"]
+Classes = Literal[2, 3]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is built and trained; shared by training, search and evaluation."""
+
+    task: Task = "classification"
+    """Classes, magnitude (segments with an event only), or both from one trunk."""
+    classes: Classes = 2
+    """2: Mw below 8, and from 8 on. 3: edges 6.4 and 8.3."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the hidden layers."""
+    dropout: float = 0.3
+    """Share of the units dropped in training."""
+    batch_norm: bool = False
+    """Normalise hidden layers over the batch."""
+    embedding: int = 0
+    """Learnt numbers for each region that join the features; 0: none. A region that is new has zeros."""
+    relative: bool = False
+    """Add each feature against its region's mean, in its standard deviations."""
+    smooth: float = 0.0
+    """Add each feature's mean over segments within so many km along the trench; 0: none."""
+    region_mean: bool = False
+    """Add each feature's mean over the region."""
+    neighbours: bool = False
+    """Start from what the labels of training segments along the trench say, and learn what features add to it."""
+    loss: Literal["cross_entropy", "ordinal"] = "cross_entropy"
+    """Of the classes; ordinal is the ranked probability score."""
+    label_smoothing: float = 0.05
+    """Share of a label spread evenly over the classes."""
+    class_weights: bool = True
+    """Let every class weigh the same in the loss, whatever its number of segments."""
+    noise: float = 0.1
+    """Standard deviation of noise added to scaled features in training."""
+    shrinkage: float = 0.0
+    """Penalty on the square of what the network adds to the neighbours' logits."""
+    epochs: int = 120
+    """Passes over the training segments."""
+    batch: int = 32
+    """Segments in a step."""
+    learning_rate: float = 5e-3
+    """Peak of AdamW's one-cycle learning rate."""
+    weight_decay: float = 0.05
+    """Decoupled weight decay."""
+    members: int = 5
+    """Networks of the ensemble, whose probabilities are averaged."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Recipe):
+    """Train networks on trench segments: one for each scenario, and one on all segments."""
+
+    data: tuple[Path, ...] = ()
+    """Tables of segments, or folders of them; none: the embedded synthetic default."""
+    drop: tuple[str, ...] = ()
+    """Features to leave out."""
+    features: tuple[str, ...] = ()
+    """Features to use; none given: all of the table."""
+    split: Literal["scenario", "rupture", "region", "random"] = "scenario"
+    """Which segments are held out: blocks along strike, whole ruptures, whole regions, or any (leaky)."""
+    exclusion: float = 50.0
+    """Distance in km along the trench that training segments keep from a held-out block of a scenario."""
+    output: Path | None = None
+    """Run folder to write, new or empty; default: runs/ml4szeq/<time>-seed<k>."""
+    resume: Path | None = None
+    """Run folder of a training that was interrupted, to go on with."""
+    seed: int = 0
+    """Of weights, batches and splits."""
+    device: str = "cpu"
+    """cpu, cuda or auto; networks this small are fastest on a CPU."""
+    threads: int = 2
+    """CPU threads."""
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """From grids, trench lines, rotation poles and a catalogue to a table of trench segments."""
+
+    trenches: Path | None = None
+    """CSV of trench lines (region, lon, lat in degrees, by choice downgoing_side 1 right or -1 left of the way), or
+    GMT's text of several lines; none: our simplified lines of the eight regions, which may be tens of km off."""
+    grid: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
+    """NAME=PATH of NetCDF or GeoTIFF grids, such as DEPTH=slab.grd (km) BATHYMETRY=gebco.nc (m) SED=sediment.nc (m);
+    PATH?variable takes one grid of several, NAME/region=PATH is for one region, and a NAME given twice is looked up in
+    its first file, then in the second."""
+    unit: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
+    """NAME=UNIT of grids that are in another unit than ours, such as DEPTH=m."""
+    poles: Path | None = None
+    """CSV of rotation poles: region, plate (upper or downgoing), pole_lat, pole_lon (degrees), rate (degrees per
+    million years)."""
+    catalogue: Path | None = None
+    """Earthquakes for the labels: Global CMT's ndk, QuakeML or CSV; none: no labels."""
+    output: Path = Path("runs/ml4szeq/segments.csv")
+    """CSV file to write, one row a segment."""
+    figures: bool = False
+    """Draw the features along each trench, beside the CSV."""
+    spacing: float = 50.0
+    """Length of a segment along the trench in km."""
+    chord: float = 150.0
+    """Length in km of the chord whose direction is the trench's at a segment."""
+    downgoing_box: tuple[float, float] = (0.0, 50.0)
+    """Distances from the trench in km at which boxes on the downgoing plate begin and end."""
+    upper_box: tuple[float, float] = (0.0, 50.0)
+    """The same of boxes on the upper plate."""
+    step: float = 5.0
+    """Distance in km between the points of a box."""
+    least_share: float = 1 / 3
+    """Share of a box's points that must have a value; with fewer its features are empty."""
+    slab_depth: Literal["distance", "extent"] = "distance"
+    """What DXT_200, _400, _600 are. distance: depth so many km behind the trench; extent: the slab's greatest depth,
+    smoothed over so many km along the trench, which is what the published numbers look like."""
+    across: tuple[float, float] = (-50.0, 250.0)
+    """Window of earthquakes in km across the trench, positive towards the upper plate."""
+    deepest: float = 70.0
+    """Largest depth of earthquakes in km."""
+    smallest: float = 4.5
+    """Least Mw of earthquakes."""
+    thrust_only: bool = True
+    """Leave out earthquakes whose known mechanism is no thrust on the interface."""
+    classes: Classes = 3
+    """Whose counts n_<class> are made, 2 or 3 classes by magnitude."""
+    seed: int = 0
+    """Of the embedded synthetic default, which is sampled where neither grids, poles nor a catalogue are given."""

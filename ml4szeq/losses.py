@@ -1,0 +1,41 @@
+"""What training makes small: errors of classes, of magnitudes, or of both. Networks are stacked: (M, B, ...)."""
+
+from typing import Literal
+
+import torch
+from torch.nn import functional
+
+ClassLoss = Literal["cross_entropy", "ordinal"]
+
+
+def class_loss(
+    logits: torch.Tensor, target: torch.Tensor, kind: ClassLoss = "cross_entropy", smoothing: float = 0.0
+) -> torch.Tensor:
+    """The loss (M, B) of logits (M, B, C) for the classes ``target`` (M, B).
+
+    cross_entropy
+        With ``smoothing`` of the target's mass spread evenly over all classes.
+    ordinal
+        The ranked probability score: squared errors of the probabilities to be below each edge, so that a class next to
+        the right one costs less than one further off (Epstein 1969). Smoothing applies to the target alike.
+    """
+    n_classes = logits.shape[-1]
+    aim = functional.one_hot(target, n_classes).to(logits.dtype)
+    aim = aim * (1.0 - smoothing) + smoothing / n_classes
+    if kind == "cross_entropy":
+        return -(aim * functional.log_softmax(logits, dim=-1)).sum(dim=-1)
+    gap = (functional.softmax(logits, dim=-1) - aim).cumsum(dim=-1)[..., :-1]
+    return (gap**2).sum(dim=-1)
+
+
+def magnitude_loss(predicted: torch.Tensor, scaled: torch.Tensor) -> torch.Tensor:
+    """Squared error (M, B) of scaled magnitudes; 0 where there was no event (NaN)."""
+    known = ~torch.isnan(scaled)
+    return torch.where(known, predicted - torch.where(known, scaled, 0.0), 0.0) ** 2
+
+
+def class_weights(target: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """Weight (N,) of each row of classes (N,): every class that occurs weighs the same, the mean weight is 1."""
+    counts = torch.bincount(target, minlength=n_classes).to(torch.float32)
+    occurring = (counts > 0).sum()
+    return (len(target) / (occurring * counts.clamp(min=1.0)))[target]

@@ -1,0 +1,72 @@
+"""The power transform of features, fitted on training rows only and kept as plain numbers.
+
+Yeo and Johnson (2000): for x >= 0, ((x + 1)^L - 1) / L, or ln(x + 1) where L = 0; for x < 0,
+-((1 - x)^(2 - L) - 1) / (2 - L), or -ln(1 - x) where L = 2. Exponents L are of the greatest likelihood
+(scikit-learn); then mean 0, standard deviation 1.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import PowerTransformer
+
+LARGEST = 4.0  # standard deviations: an exponent can carry a value that training has not seen very far out
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaler:
+    """Medians (F,) for what is missing; then unit, exponent, mean and standard deviation (F,) of each feature."""
+
+    median: np.ndarray
+    centre: np.ndarray
+    unit: np.ndarray
+    exponent: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> "Scaler":
+        """From the training rows (N, F), NaN where missing; every column has to vary."""
+        median = np.nanmedian(values, axis=0)
+        known = np.where(np.isnan(values), median, values)
+        # exponents say nothing of values far below 1, such as curvatures in 1/m: standardise first
+        centre, unit = known.mean(axis=0), known.std(axis=0)
+        plain = (known - centre) / unit
+        found = PowerTransformer(standardize=False).fit(plain)
+        moved = yeo_johnson(plain, found.lambdas_)
+        return cls(median, centre, unit, found.lambdas_, moved.mean(axis=0), moved.std(axis=0))
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Scaled features (N, F), within `LARGEST` standard deviations."""
+        known = np.where(np.isnan(values), self.median, values)
+        moved = yeo_johnson((known - self.centre) / self.unit, self.exponent)
+        return np.clip((moved - self.mean) / self.std, -LARGEST, LARGEST)
+
+    def content(self) -> dict[str, list[float]]:
+        """Plain numbers, for a checkpoint."""
+        return {name: [float(each) for each in values] for name, values in vars(self).items()}
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "Scaler":
+        """From `content`."""
+        return cls(**{field.name: np.array(content[field.name], dtype=float) for field in dataclasses.fields(cls)})
+
+
+def yeo_johnson(values: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    """The transform of values (N, F) with exponents (F,)."""
+    values, exponent = np.asarray(values, dtype=float), np.broadcast_to(exponent, values.shape)
+    moved = np.empty_like(values)
+    high = values >= 0
+    near = np.abs(exponent) < np.spacing(1.0)
+    rows = high & near
+    moved[rows] = np.log1p(values[rows])
+    rows = high & ~near
+    moved[rows] = np.expm1(exponent[rows] * np.log1p(values[rows])) / exponent[rows]
+    near = np.abs(exponent - 2.0) < np.spacing(1.0)
+    rows = ~high & near
+    moved[rows] = -np.log1p(-values[rows])
+    rows = ~high & ~near
+    rest = 2.0 - exponent[rows]
+    moved[rows] = -np.expm1(rest * np.log1p(-values[rows])) / rest
+    return moved

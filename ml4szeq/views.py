@@ -1,0 +1,72 @@
+"""Features made of features: of a segment against its region, of its surroundings along the trench, of its region.
+
+They use features only, which are known of every segment, and never a label; so a held-out segment's own are made with
+its neighbours', held out or not. The table at hand has to hold whole trenches.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+RELATIVE, SMOOTH, REGION = "@region", "~", "@mean"  # what follows a feature's name
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """Which are made beside the features themselves."""
+
+    relative: bool = False  # less the region's mean, over its standard deviation
+    smooth: float = 0.0  # km: the mean over segments as near as that along the trench; 0 leaves it out
+    region_mean: bool = False  # the region's mean
+
+    def names(self, features: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of all columns, those of ``features`` first."""
+        found = list(features)
+        if self.relative:
+            found += [f"{name}{RELATIVE}" for name in features]
+        if self.smooth:
+            found += [f"{name}{SMOOTH}{self.smooth:g}" for name in features]
+        if self.region_mean:
+            found += [f"{name}{REGION}" for name in features]
+        return tuple(found)
+
+    def derived(self, table: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
+        """Values (N, F') in the order of `names`, NaN where nothing is known."""
+        values = table[list(features)].to_numpy(dtype=float)
+        parts, region = [values], table["region"].to_numpy()
+        mean, std, around = (np.full_like(values, np.nan) for _ in range(3))
+        along = table["along_km"].to_numpy(dtype=float)
+        for name in pd.unique(region):
+            rows = np.flatnonzero(region == name)
+            part = values[rows]
+            mean[rows] = _mean(part)
+            std[rows] = np.sqrt(_mean((part - _mean(part)) ** 2))
+            if self.smooth:
+                near = np.abs(along[rows][:, None] - along[rows]) <= self.smooth
+                known = ~np.isnan(part)
+                with np.errstate(invalid="ignore"):
+                    around[rows] = (near @ np.where(known, part, 0.0)) / (near @ known.astype(float))
+        if self.relative:
+            parts.append(
+                np.where(std > 0, (values - mean) / np.where(std > 0, std, 1.0), np.where(np.isnan(std), np.nan, 0.0))
+            )
+        if self.smooth:
+            parts.append(around)
+        if self.region_mean:
+            parts.append(mean)
+        return np.concatenate(parts, axis=1)
+
+
+def feature_of(name: str) -> str:
+    """The feature that a column of `Views.names` was made of."""
+    for mark in (RELATIVE, REGION):
+        name = name.removesuffix(mark)
+    return name.partition(SMOOTH)[0]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Of each column, over what is known; NaN where nothing is."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
