@@ -40,7 +40,7 @@ from torch import nn
 
 Rule = Literal["epsilon", "gamma", "alpha1beta0", "epsilon_plus"]
 RULES: tuple[Rule, ...] = get_args(Rule)
-EPSILON = 1e-6  # in units of what a layer puts out: it keeps from dividing by nothing, and damps nothing
+EPSILON = 1e-9  # in units of what a layer puts out: it keeps from dividing by nothing, and damps nothing
 GAMMA = 0.25  # Montavon et al. (2019)
 
 

@@ -51,7 +51,7 @@ class Relevances:
     inputs
         Scaled features (N, F), as the network was given them.
     explained, predicted, observed
-        Classes (N,), from 0; -1 where none was observed.
+        Classes (N,), from 0; -1 where none was observed, or where it is the magnitude that is explained.
     groups
         Which segments belong together (N,), to be drawn together: one rupture.
     places
@@ -162,7 +162,7 @@ def completeness(
 
 
 def permuted(
-    probabilities: Callable[[np.ndarray], np.ndarray],
+    probabilities: Callable[[np.ndarray, np.ndarray], np.ndarray],
     inputs: np.ndarray,
     observed: np.ndarray,
     columns: Mapping[str, Sequence[int]],
@@ -174,21 +174,23 @@ def permuted(
     Parameters
     ----------
     probabilities
-        Of scaled features (K, F), those of the classes (K, C).
+        Of scaled features (K, F) put in the place of those of the segments (K,), the classes' (K, C).
     inputs, observed
         Scaled features (N, F) and classes (N,), from 0.
     columns
         Positions of the features to permute together, by name.
     """
-    before = probabilities(inputs)
+    before = probabilities(inputs, np.arange(len(inputs)))
     base_loss, base_f1 = _log_loss(before, observed), _macro_f1(before, observed)
     loss, drops = np.zeros((len(inputs), len(columns))), np.zeros((repeats, len(columns)))
+    rows_of = np.tile(np.arange(len(inputs)), repeats)
     for place, which in enumerate(columns.values()):
         moved = np.tile(inputs, (repeats, 1))
         for repeat in range(repeats):
             rows = slice(repeat * len(inputs), (repeat + 1) * len(inputs))
             moved[rows, list(which)] = inputs[rng.permutation(len(inputs))][:, list(which)]
-        after = np.concatenate([probabilities(moved[i : i + PASS]) for i in range(0, len(moved), PASS)])
+        passes = [slice(i, i + PASS) for i in range(0, len(moved), PASS)]
+        after = np.concatenate([probabilities(moved[each], rows_of[each]) for each in passes])
         after = after.reshape(repeats, len(inputs), -1)
         loss[:, place] = np.mean([_log_loss(each, observed) - base_loss for each in after], axis=0)
         drops[:, place] = [base_f1 - _macro_f1(each, observed) for each in after]
@@ -239,8 +241,8 @@ def ranking(
 
     Columns: ``feature``, ``rank`` (1 is highest), ``importance`` with the bounds ``low`` and ``high`` of its bootstrap
     interval over groups, ``rank_low`` and ``rank_high`` alike, ``share`` of all importances, ``mean`` (with its sign);
-    ``direction``, the rank correlation of the feature with its relevance where the highest class is explained (above 0:
-    large values speak for it; NaN with fewer than 10 such segments); and ``importance_<class>``, among the segments of
+    ``direction``, the rank correlation of the feature with its relevance where the highest class or the magnitude is
+    explained (above 0: large values speak for it; NaN with fewer than 10 such segments); and ``importance_<class>``, among the segments of
     that observed class.
     """
     values = found.values[method]
@@ -275,7 +277,7 @@ def ranks(importance: np.ndarray) -> np.ndarray:
 
 
 def _direction(found: Relevances, method: str) -> np.ndarray:
-    rows = found.explained == len(found.edges)
+    rows = np.isin(found.explained, (-1, len(found.edges)))
     known = np.full(len(found.names), np.nan)
     if method == "permutation" or rows.sum() < 10:  # a loss has no direction
         return known

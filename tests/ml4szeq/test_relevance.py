@@ -96,7 +96,7 @@ def test_propagated_is_a_member_each():
 
 
 # --- permutation -----------------------------------------------------------------------------------------------------
-def by_first_feature(inputs: np.ndarray) -> np.ndarray:
+def by_first_feature(inputs: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     high = 0.05 + 0.9 * (inputs[:, 0] > 0)
     return np.stack([1.0 - high, high], axis=1)
 
@@ -121,13 +121,24 @@ def test_a_group_is_permuted_together():
     once = np.random.default_rng(0).normal(size=(100, 1))
     inputs = np.concatenate([once, once], axis=1)
 
-    def probabilities(x: np.ndarray) -> np.ndarray:
+    def probabilities(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return by_first_feature(np.where(np.abs(x[:, :1] - x[:, 1:]) < 1e-12, x[:, :1], 0.0))
 
     observed = (once[:, 0] > 0).astype(int)
     found = relevance.permuted(probabilities, inputs, observed, {"both": [0, 1]}, np.random.default_rng(1))
     expected = relevance.permuted(by_first_feature, once, observed, {"one": [0]}, np.random.default_rng(1))
     np.testing.assert_allclose(found.log_loss, expected.log_loss, rtol=1e-12)
+
+
+def test_what_else_is_known_of_a_segment_stays_with_it():
+    inputs, prior = np.random.default_rng(0).normal(size=(2, 40, 1))
+
+    def probabilities(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return by_first_feature(prior[rows])
+
+    observed = (prior[:, 0] > 0).astype(int)
+    found = relevance.permuted(probabilities, inputs, observed, {"a": [0]}, np.random.default_rng(1))
+    np.testing.assert_allclose(found.log_loss, 0.0, atol=1e-15)
 
 
 def test_permutation_in_passes(monkeypatch: pytest.MonkeyPatch):
