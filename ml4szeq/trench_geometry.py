@@ -183,7 +183,7 @@ def distance_km(lon: np.ndarray, lat: np.ndarray, other_lon: np.ndarray, other_l
 
 def within_180(lon: np.ndarray) -> np.ndarray:
     """Longitudes as -180 <= lon < 180."""
-    return (np.asarray(lon, dtype=float) + 180.0) % 360.0 - 180.0
+    return (np.asarray(lon, dtype=float) + 180.0) % 360.0 % 360.0 - 180.0  # -1e-17 % 360.0 is 360.0
 
 
 def unit_vectors(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
@@ -218,4 +218,4 @@ def _azimuth_of_chord(before: np.ndarray, after: np.ndarray, lon: np.ndarray, la
     ahead = np.cross(np.cross(before, after), unit_vectors(lon, lat))
     east = unit_vectors(np.asarray(lon) + 90.0, np.zeros_like(lat))
     north = np.cross(unit_vectors(lon, lat), east)
-    return np.degrees(np.arctan2(np.sum(ahead * east, axis=-1), np.sum(ahead * north, axis=-1))) % 360.0
+    return np.degrees(np.arctan2(np.sum(ahead * east, axis=-1), np.sum(ahead * north, axis=-1))) % 360.0 % 360.0
