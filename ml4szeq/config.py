@@ -131,3 +131,79 @@ class SampleConfig:
     """Whose counts n_<class> are made, 2 or 3 classes by magnitude."""
     seed: int = 0
     """Of the embedded synthetic default, which is sampled where neither grids, poles nor a catalogue are given."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Predict the classes of segments by a trained network."""
+
+    input: Path
+    """Table of segments; it needs no label."""
+    output: Path
+    """CSV file to write, one row a segment in the order of the input."""
+    run: str = "latest"
+    """Run folder of a training, or latest."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(Recipe):
+    """Judge networks and baselines on all splits, over several seeds."""
+
+    data: tuple[Path, ...] = ()
+    """Tables of segments, or folders of them; none: the embedded synthetic default."""
+    drop: tuple[str, ...] = ()
+    """Features to leave out."""
+    features: tuple[str, ...] = ()
+    """Features to use; none given: all of the table."""
+    splits: tuple[Literal["scenario", "rupture", "region", "random"], ...] = ("scenario", "rupture", "region", "random")
+    """Ways to hold segments out: blocks along strike, whole ruptures, whole regions, or any segments (leaky)."""
+    exclusions: tuple[float, ...] = (0.0, 50.0, 100.0, 250.0, 500.0, 600.0)
+    """Distances in km that training segments keep from the blocks of the scenarios."""
+    unseen: tuple[Path, ...] = ()
+    """More tables, of segments that are in none of the data, to test on."""
+    seeds: int = 5
+    """How many trainings differ in nothing but their random numbers."""
+    workers: int = 2
+    """Splits fitted at a time, each in a process of its own; the figures are the same whatever their number."""
+    output: Path | None = None
+    """Run folder to write, new or empty; default: runs/ml4szeq-evaluation/<time>-seed<k>."""
+    resume: Path | None = None
+    """Run folder of an evaluation that was interrupted, to go on with."""
+    seed: int = 0
+    """The first of the seeds, and that of random folds."""
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Which features trained networks go by: relevances, rankings, and how far these can be trusted."""
+
+    run: str = "latest"
+    """Run folder of train_fcn.py, or latest."""
+    data: tuple[Path, ...] = ()
+    """Other tables of segments, or folders of them, explained by the final network; none: those of the run."""
+    networks: Literal["held_out", "final"] = "held_out"
+    """held_out: every segment by the networks that have not seen it; final: all by those trained on all."""
+    target: str = "highest"
+    """What is explained: the class predicted, observed or highest, a class by name such as below_8, or magnitude."""
+    rule: Literal["epsilon", "gamma", "alpha1beta0", "epsilon_plus"] = "epsilon"
+    """Of layer-wise relevance propagation; ml4szeq/lrp.py says what each does."""
+    epsilon: float = 1e-9
+    """Of the rule of this name, in units of a layer's output; larger ones damp what is weak."""
+    explains: Literal["margin", "logit"] = "margin"
+    """margin: a class's logit less the mean of the others', which is all that probabilities depend on; or the logit."""
+    normalise: Literal["none", "sum", "largest"] = "none"
+    """Rescale every segment's relevances: to a sum of sizes of 1, or to a largest size of 1 as published."""
+    repeats: int = 10
+    """Permutations of each feature."""
+    control: int = 5
+    """Ensembles trained on labels shuffled between ruptures, to show what noise looks like; 0: none."""
+    top: int = 10
+    """Features that count as the top of a ranking."""
+    draws: int = 1000
+    """Draws of ruptures for the intervals."""
+    output: Path | None = None
+    """Folder to write, new or empty; default: runs/ml4szeq-explanation/<time>-seed<k>."""
+    seed: int = 0
+    """Of permutations, draws and the control."""
+    threads: int = 2
+    """CPU threads."""

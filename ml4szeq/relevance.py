@@ -242,8 +242,8 @@ def ranking(
     Columns: ``feature``, ``rank`` (1 is highest), ``importance`` with the bounds ``low`` and ``high`` of its bootstrap
     interval over groups, ``rank_low`` and ``rank_high`` alike, ``share`` of all importances, ``mean`` (with its sign);
     ``direction``, the rank correlation of the feature with its relevance where the highest class or the magnitude is
-    explained (above 0: large values speak for it; NaN with fewer than 10 such segments); and ``importance_<class>``, among the segments of
-    that observed class.
+    explained (above 0: large values speak for it; NaN with fewer than 10 such segments); and ``importance_<class>``,
+    among the segments of that observed class.
     """
     values = found.values[method]
     importance = found.importance(method)

@@ -141,7 +141,7 @@ def top_features(
         plot.set_yticks(np.arange(len(table)), _labels(list(table["feature"]), planted), fontsize=6.5)
         plot.set_ylim(len(table) - 0.4, -0.6)
         plot.set_xlim(left=min(0.0, plot.get_xlim()[0]))
-        plot.set_xlabel("share of all importances (%)", fontsize=8)
+        plot.set_xlabel("share of importance (%)", fontsize=8)
         plot.set_title(TITLES.get(method, method).replace(" relevance", "\nrelevance"), fontsize=8)
         plot.tick_params(axis="x", labelsize=7)
         seen += groups
@@ -171,7 +171,9 @@ def agreement_matrix(table: pd.DataFrame, synthetic: bool, measure: str = "spear
     plot.grid(False)
     said = {"spearman": "Spearman's rank correlation", "kendall": "Kendall's rank correlation"}
     said |= {"jaccard": "shared among the top (Jaccard)", "rbo": "rank-biased overlap of the top"}
-    figure.colorbar(drawn, ax=plot, shrink=0.8).set_label(said[measure], fontsize=8)
+    bar = figure.colorbar(drawn, ax=plot, shrink=0.8)
+    bar.set_label(said[measure], fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     return mark_synthetic(figure, synthetic)
 
 
