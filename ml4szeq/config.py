@@ -195,7 +195,7 @@ class ExplainConfig:
     """Rescale every segment's relevances: to a sum of sizes of 1, or to a largest size of 1 as published."""
     repeats: int = 10
     """Permutations of each feature."""
-    control: int = 5
+    control: int = 10
     """Ensembles trained on labels shuffled between ruptures, to show what noise looks like; 0: none."""
     top: int = 10
     """Features that count as the top of a ranking."""
@@ -207,3 +207,34 @@ class ExplainConfig:
     """Of permutations, draws and the control."""
     threads: int = 2
     """CPU threads."""
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """Maps of predictions, of what is wrong about them, and of relevances along the trenches."""
+
+    output: Path
+    """Folder to write the maps to, new or empty."""
+    predictions: Path | None = None
+    """CSV of predictions, one row a segment, as predict_segments.py writes it."""
+    relevances: Path | None = None
+    """CSV of relevances: one row a segment and one column a feature, or one row a segment and feature."""
+    trenches: Path | None = None
+    """CSV or GMT text of your own trench lines, on which segments lie by their along_km; none: columns lon and lat, or
+    our simplified lines of the eight regions, which may be tens of km off."""
+    regions: tuple[str, ...] = ()
+    """Codes of the regions to draw; none: all of the file."""
+    features: tuple[str, ...] = ()
+    """Features, or groups of them, whose relevance gets a page of its own, every region by itself."""
+    top: int = 6
+    """How many of the most relevant features are drawn together."""
+    method: str | None = None
+    """Method of relevance, where the file has several; none: the file's first."""
+    width: Literal["single", "double"] = "double"
+    """Column of a journal: 8.5 or 17.5 cm. The page of all regions has always 17.5 cm."""
+    format: Literal["png", "pdf", "svg"] = "png"
+    """Of the files."""
+    dpi: int = 300
+    """Dots per inch of png."""
+    download: bool = False
+    """Try for 20 s to fetch Natural Earth's coastlines where there are none; the coarse outline stays the fallback."""

@@ -209,7 +209,8 @@ def trench(region: str) -> Trench:
     """
     if region not in TRENCHES:
         raise InputError(
-            f"region {region}: no coordinates; give columns lon and lat, or one of {', '.join(TRENCHES)} as region"
+            f"region {region}: no coordinates; give columns lon and lat, or its trench line, or one of"
+            f" {', '.join(TRENCHES)} as region"
         )
     return Trench(region, np.array(TRENCHES[region]), DOWNGOING_SIDE[region])
 
