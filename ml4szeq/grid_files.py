@@ -4,6 +4,7 @@ All formats give longitudes, latitudes and values as they lie in the file (`_Raw
 and refuses what is none.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,10 +256,13 @@ _MODEL, _RASTER = 1024, 1025  # GeoKeys: 1 projected or 2 geographic; 1 areas or
 
 def _geotiff(path: Path) -> _Raw:
     try:
-        with PIL.Image.open(path) as image:
-            tags = dict(image.tag_v2)
-            values = np.array(image)
-    except (OSError, ValueError, TypeError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Pillow warns of a file that is cut short, and goes on
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path) as image:
+                tags = dict(image.tag_v2)
+                values = np.array(image)
+    except (OSError, ValueError, TypeError, SyntaxError, UserWarning, PIL.Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as GeoTIFF ({reason_of(error)}); {CUT_SHORT}") from None
     if values.ndim != 2 or values.dtype.kind not in "iuf":
         raise InputError(f"{path}: not one band of numbers: convert it to NetCDF with gdal_translate -b 1")

@@ -159,8 +159,6 @@ def checked(grid: Grid, quantity: str, unit: str | None = None) -> Grid:
     values = grid.values[np.isfinite(grid.values)]
     if quantity == "DEPTH" and np.median(values) < 0.0:  # Slab2 counts heights
         grid, values = grid.scaled(-1.0, grid.units), -values
-    if quantity in ("SED", "DEPTH", "AGE"):  # splines undershoot zero by a little
-        values = values[values > -0.01 * np.max(np.abs(values))]
     if plausible(values, quantity):
         return grid
     factors = CONVERSIONS.get(known.unit, {}).items()
@@ -176,5 +174,7 @@ def checked(grid: Grid, quantity: str, unit: str | None = None) -> Grid:
 def plausible(values: np.ndarray, quantity: str) -> bool:
     """Whether finite values may be a quantity in its unit."""
     known = QUANTITIES[quantity]
-    within = np.mean((values >= known.low) & (values <= known.high))
-    return bool(within >= MOST and np.max(np.abs(values)) >= known.least)
+    largest = np.max(np.abs(values))
+    slack = 0.01 * min(largest, known.high)  # splines undershoot zero by a little
+    within = np.mean((values >= known.low - slack) & (values <= known.high))
+    return bool(within >= MOST and largest >= known.least)
