@@ -19,8 +19,8 @@ LEAST = 2 / 3  # of the window of a segment has to be there
 
 
 def resolved(bathymetry: Grid | Mosaic, name: str) -> bool:
-    """Whether a grid has at least two values in the shortest wavelength of a band."""
-    return bathymetry.spacing_km <= BANDS[name][0] / 2.0
+    """Whether a grid has five values in the shortest wavelength of a band; between fewer, bilinear samples are low."""
+    return bathymetry.spacing_km <= BANDS[name][0] / 5.0
 
 
 def roughnesses(bathymetry: Grid | Mosaic, segments: Segments, box: tuple[float, float]) -> dict[str, np.ndarray]:
