@@ -198,7 +198,7 @@ def class_key(figure: Figure, table: pd.DataFrame, width: float) -> None:
     figure.legend(
         handles=handles,
         loc="lower left",
-        bbox_to_anchor=(0.1 / width, (0.5 if _narrow(width) else 0.06) / height),
+        bbox_to_anchor=(0.3 / width, (0.5 if _narrow(width) else 0.06) / height),
         ncols=columns,
         frameon=False,
         fontsize=SMALL,
