@@ -1,8 +1,11 @@
 """Which maps a command line asks for, and their names."""
 
+import contextlib
 import dataclasses
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -71,7 +74,7 @@ def checked(config: MapConfig) -> Tables:
 def maps_of(tables: Tables, config: MapConfig) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one after the other."""
     if (table := tables.predictions) is not None:
-        page = Page(config.width, _synthetic(table), config.download)
+        page = Page(config.width, _synthetic(table, config.predictions), config.download)
         codes = in_order(table["region"])
         if len(codes) > 1:
             yield "regions", maps.class_maps(table, dataclasses.replace(page, width="double"))
@@ -79,7 +82,7 @@ def maps_of(tables: Tables, config: MapConfig) -> Iterator[tuple[str, Figure]]:
         for code in codes:
             yield f"region_{_safe(code)}", maps.class_maps(table[table["region"] == code], page)
     if (table := tables.relevances) is not None:
-        page = Page(config.width, _synthetic(table), config.download)
+        page = Page(config.width, _synthetic(table, config.relevances), config.download)
         top = most_relevant(table, tables.features, config.top)
         yield "relevance_top", maps.top_relevance_maps(table, top, page)
         groups = [group for group in GROUPS if group in table]
@@ -89,8 +92,13 @@ def maps_of(tables: Tables, config: MapConfig) -> Iterator[tuple[str, Figure]]:
             yield f"relevance_{_safe(name)}", maps.relevance_maps(table, name, page)
 
 
-def _synthetic(table: pd.DataFrame) -> bool:
-    return bool("synthetic" in table and table["synthetic"].astype(str).str.lower().isin(["true", "1"]).any())
+def _synthetic(table: pd.DataFrame, path: Path) -> bool:
+    """Whether the table says so, or the provenance of the run that it lies in."""
+    if "synthetic" in table and table["synthetic"].astype(str).str.lower().isin(["true", "1"]).any():
+        return True
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return bool(json.loads((path.parent / "provenance.json").read_text("utf-8"))["data"]["synthetic"])
+    return False
 
 
 def _safe(name: str) -> str:

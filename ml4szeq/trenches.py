@@ -129,7 +129,7 @@ TRENCHES: dict[str, tuple[tuple[float, float], ...]] = {
         (163.8, 55.3),
     ),
     "ryu": (  # Ryukyu islands to the Nankai trough off Suruga bay
-        (125.3, 23.3),
+        (125.5, 23.35),
         (126.3, 23.6),
         (127.4, 24.2),
         (128.6, 25.2),
@@ -145,7 +145,7 @@ TRENCHES: dict[str, tuple[tuple[float, float], ...]] = {
         (138.1, 33.9),
     ),
     "sam": (  # Colombia to the triple junction off Taitao
-        (-77.9, 5.6),
+        (-78.1, 5.2),
         (-78.6, 4.2),
         (-79.2, 3.0),
         (-80.2, 2.0),
@@ -167,7 +167,7 @@ TRENCHES: dict[str, tuple[tuple[float, float], ...]] = {
         (-74.4, -37.0),
         (-75.4, -41.0),
         (-75.9, -44.0),
-        (-75.9, -46.0),
+        (-75.9, -45.7),
     ),
     "sum": (  # Bengal and Arakan to Sumba
         (91.2, 23.5),
