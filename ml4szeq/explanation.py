@@ -35,6 +35,7 @@ class Asked:
     rule: lrp.Rule = "epsilon"
     explains: relevance.Output = "margin"
     epsilon: float = lrp.EPSILON
+    normalise: relevance.Normalisation = "none"
     repeats: int = 10
 
 
@@ -144,9 +145,9 @@ def explain(parts: Sequence[Part], segments: Segments, asked: Asked, rng: np.ran
     propagated = [each.propagated(asked.rule) for each in works]  # (M, n, F) each
     members = min(len(each) for each in propagated)
     whole = np.concatenate([each[:members] for each in propagated], axis=1)
-    values = {"lrp": np.concatenate([each.mean(axis=0) for each in propagated])}
+    values = {"lrp": relevance.normalised(np.concatenate([each.mean(axis=0) for each in propagated]), asked.normalise)}
     gradients, gap = zip(*(each.integrated() for each in works), strict=True)
-    values["integrated_gradients"] = np.concatenate(gradients)
+    values["integrated_gradients"] = relevance.normalised(np.concatenate(gradients), asked.normalise)
     by_group = pd.DataFrame(columns=["group", "features", "log_loss", "macro_f1"])
     if asked.target != "magnitude" and (observed[rows] >= 0).all():
         values["permutation"], by_group = _permutation(works, rng, asked.repeats)
@@ -167,7 +168,7 @@ def explain(parts: Sequence[Part], segments: Segments, asked: Asked, rng: np.ran
     )
     return Explanation(
         found=found,
-        by_member=np.abs(whole).mean(axis=1),
+        by_member=np.stack([np.abs(relevance.normalised(each, asked.normalise)).mean(axis=0) for each in whole]),
         by_part=np.stack([_importance_on_all(each.classifier, segments, observed, asked) for each in parts]),
         conservation=_conservation(works),
         completeness=float(max(gap)),
@@ -183,7 +184,7 @@ def control_importance(classifier: Classifier, segments: Segments, asked: Asked)
 def _importance_on_all(classifier: Classifier, segments: Segments, observed: np.ndarray, asked: Asked) -> np.ndarray:
     rows = np.flatnonzero(observed >= 0) if asked.target == "observed" else np.arange(len(segments))
     work = _Work(Part(classifier, rows), segments, observed, asked)
-    return np.abs(work.propagated(asked.rule).mean(axis=0)).mean(axis=0)
+    return np.abs(relevance.normalised(work.propagated(asked.rule).mean(axis=0), asked.normalise)).mean(axis=0)
 
 
 class _Work:
@@ -281,7 +282,7 @@ def _permutation(works: Sequence[_Work], rng: np.random.Generator, repeats: int)
 
 
 def _conservation(works: Sequence[_Work]) -> pd.DataFrame:
-    """By rule, over all ensembles and their networks."""
+    """By rule, over all ensembles and their networks; by alpha1beta0 of outputs above 0, of which alone it holds."""
     rows = []
     for rule in lrp.RULES:
         found = [
@@ -291,7 +292,10 @@ def _conservation(works: Sequence[_Work]) -> pd.DataFrame:
         ]
         fields = [field.name for field in dataclasses.fields(lrp.Conservation)]
         whole = {name: np.concatenate([getattr(each, name) for each in found]) for name in fields}
-        rows.append({"rule": rule, **lrp.Conservation(**whole).summary()})
+        summed = lrp.Conservation(**whole)
+        if rule == "alpha1beta0":
+            summed = summed.rows((summed.explained > 0) & (summed.explained_without_biases > 0))
+        rows.append({"rule": rule, **summed.summary()})
     return pd.DataFrame(rows)
 
 

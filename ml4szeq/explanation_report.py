@@ -67,8 +67,8 @@ def features_table(findings: Findings) -> pd.DataFrame:
     """One row a feature, in the order of layer-wise relevance propagation; columns of the methods side by side.
 
     ``<method>_rank``, ``_importance``, ``_low``, ``_high``, ``_share``; ``direction``; ``lrp_importance_<class>``; with
-    a control ``final`` and ``noise``, the importances for the final network and the largest one of shuffled labels, and
-    ``above_noise``.
+    a control ``final_share`` and ``noise_share``, of the importances for the final network and the largest one of
+    shuffled labels, and ``above_noise``.
     """
     names = findings.rankings["lrp"]["feature"].to_list()
     table = pd.DataFrame({"feature": names})
@@ -84,11 +84,17 @@ def features_table(findings: Findings) -> pd.DataFrame:
         table[f"lrp_{column}"] = first[column].to_numpy()
     if len(findings.control):
         order = [findings.explanation.found.names.index(name) for name in names]
-        table["final"], table["noise"] = findings.final[order], findings.control.max(axis=0)[order]
-        table["above_noise"] = table["final"] > table["noise"]
+        final, control = shares(findings.final), shares(findings.control)
+        table["final_share"], table["noise_share"] = final[order], control.max(axis=0)[order]
+        table["above_noise"] = table["final_share"] > table["noise_share"]
     if findings.planted:
         table["planted"] = table["feature"].isin(findings.planted)
     return table
+
+
+def shares(importance: np.ndarray) -> np.ndarray:
+    """Importances (..., F) over their sum: networks that learn noise by heart have larger ones altogether."""
+    return importance / np.maximum(importance.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
 
 
 def results(findings: Findings) -> dict[str, Any]:
@@ -168,11 +174,12 @@ def _noise(findings: Findings) -> list[Section]:
         return []
     found, table = findings.explanation.found, features_table(findings)
     figure = relevance_figures.against_noise(
-        found.names, findings.final, findings.control, "lrp", found.synthetic, findings.planted
+        found.names, shares(findings.final), shares(findings.control), found.synthetic, findings.planted
     )
     text = (
-        f"{len(findings.control)} ensembles learnt labels that were shuffled between ruptures. {table['above_noise'].sum()} "
-        f"of {len(table)} features count for more in the final network than in any of these."
+        f"{len(findings.control)} ensembles learnt labels that were shuffled between ruptures. "
+        f"{table['above_noise'].sum()} of {len(table)} features count for more in the final network than in any of "
+        "these."
     )
     return [
         Section("Against noise", [text], figures={"noise": (figure, "Importances beside those of shuffled labels.")})
@@ -208,11 +215,12 @@ def _method(findings: Findings, asked: Mapping[str, Any]) -> Section:
     made = findings.explanation
     output = "the margin of its logit" if asked["explains"] == "margin" else "its logit"
     text = [
-        f"Layer-wise relevance propagation by the rule {asked['rule']} (epsilon {asked['epsilon']:g}), batch norm folded "
-        f"into the linear layers, dropout off; explained is {output}. Relevances of the networks of an ensemble are "
-        f"averaged, and those of all columns made of one feature are added. Rescaling by segment: {asked['normalise']}.",
+        f"Layer-wise relevance propagation by the rule {asked['rule']} (epsilon {asked['epsilon']:g}), batch norm "
+        f"folded into the linear layers, dropout off; explained is {output}. Relevances of the networks of an ensemble "
+        "are averaged, and those of all columns made of one feature are added. Rescaling by segment: "
+        f"{asked['normalise']}.",
         "Conservation: the sum of a segment's relevances against its output. Biases take what is missing; without them "
-        "nothing may be. By alpha1beta0 an output that nothing speaks for has no relevance, whatever its size.",
+        "nothing may be. Of alpha1beta0 only outputs above 0 are counted: one that nothing speaks for has no relevance.",
         f"Integrated gradients add up to the output's change but for {made.completeness:.2%} of its largest.",
     ]
     table = made.conservation.assign(missing_without_biases=[f"{x:.1e}" for x in made.conservation.iloc[:, -1]])

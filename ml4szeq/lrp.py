@@ -68,8 +68,13 @@ class Conservation:
         """Explained output less the sum of the relevances (N,)."""
         return self.explained - self.total
 
+    def rows(self, which: np.ndarray) -> "Conservation":
+        """Of the rows of this mask."""
+        fields = [field.name for field in dataclasses.fields(self)]
+        return Conservation(**{name: getattr(self, name)[which] for name in fields})
+
     def summary(self) -> dict[str, float]:
-        """Median share of the output's size that is missing, and the largest without biases.
+        """Median share of the output's size that is missing, and the largest without biases; NaN without rows.
 
         ``missing``: median over rows of |output - sum| / |output|; ``missing_without_biases``: largest
         |output - sum| / largest |output| of the chain without biases.
@@ -77,6 +82,8 @@ class Conservation:
         size = np.maximum(np.abs(self.explained), np.finfo(float).tiny)
         gap = np.abs(self.explained_without_biases - self.total_without_biases)
         largest = max(np.abs(self.explained_without_biases).max(initial=0.0), np.finfo(float).tiny)
+        if not len(size):
+            return {"missing": np.nan, "missing_without_biases": np.nan}
         return {
             "missing": float(np.median(np.abs(self.taken_by_biases) / size)),
             "missing_without_biases": float(gap.max(initial=0.0) / largest),

@@ -178,26 +178,22 @@ def agreement_matrix(table: pd.DataFrame, synthetic: bool, measure: str = "spear
 
 
 def against_noise(
-    names: Sequence[str],
-    importance: np.ndarray,
-    control: np.ndarray,
-    method: str,
-    synthetic: bool,
-    planted: Collection[str] = (),
+    names: Sequence[str], share: np.ndarray, control: np.ndarray, synthetic: bool, planted: Collection[str] = ()
 ) -> Figure:
-    """Importances (F,), highest first, beside those found by networks that learnt shuffled labels (runs, F)."""
-    order = np.argsort(-importance, kind="stable")
+    """Shares of importance (F,), highest first, beside those found by networks that learnt shuffled labels (runs, F)."""
+    order = np.argsort(-share, kind="stable")
     place = np.arange(len(names))
     figure, axes = new_figure(size=(WIDTH, 2.9))
     plot = axes[0, 0]
-    low, mean, high = control.min(axis=0)[order], control.mean(axis=0)[order], control.max(axis=0)[order]
-    plot.vlines(place, low, high, color="0.7", linewidth=5, label=f"shuffled labels, range of {len(control)}")
+    low, mean, high = (100.0 * each[order] for each in (control.min(axis=0), control.mean(axis=0), control.max(axis=0)))
+    width = min(5.0, 250.0 / len(names))
+    plot.vlines(place, low, high, color="0.7", linewidth=width, label=f"shuffled labels, range of {len(control)}")
     plot.plot(place, mean, "_", color="0.35", markersize=6, label="their mean")
-    plot.plot(place, importance[order], "o", color=COLOURS[0], markersize=4, label="observed labels")
-    plot.axhline(0.0, color="0.3", linewidth=0.6)
+    plot.plot(place, 100.0 * share[order], "o", color=COLOURS[0], markersize=4, label="observed labels")
     plot.set_xticks(place, _labels([names[j] for j in order], planted), rotation=90, fontsize=6)
     plot.set_xlim(-0.7, len(names) - 0.3)
-    plot.set_ylabel(UNITS[method] if method == "permutation" else f"mean absolute {UNITS[method]}", fontsize=8)
+    plot.set_ylim(bottom=0.0)
+    plot.set_ylabel("share of importance (%)", fontsize=8)
     plot.legend(fontsize=7)
     return mark_synthetic(figure, synthetic)
 
