@@ -114,7 +114,7 @@ def sample(
     Raises
     ------
     InputError
-        A grid is for a region that has no trench, or two quantities give the same column.
+        A grid is for a region that has no trench, or an option is impossible.
     """
     options = options or SamplingOptions()
     options.check()
@@ -157,8 +157,6 @@ def _region(
         "azimuth": segments.azimuth,
     }
     for name, values in _features(segments, grids, options):
-        if name in columns:
-            raise InputError(f"two grids give the column {name}; call one of them otherwise")
         columns[name] = values
     if plates is not None:
         columns |= _velocities(segments, plates)

@@ -167,4 +167,4 @@ def _described(grid: Grid) -> str:
     low, high = float(np.nanmin(grid.values)), float(np.nanmax(grid.values))
     gaps = float(np.mean(~np.isfinite(grid.values)))
     extent = f"lon {grid.lon[0]:g} to {grid.lon[-1]:g}, lat {grid.lat[0]:g} to {grid.lat[-1]:g}"
-    return f"{low:.4g} to {high:.4g}, {extent}" + (f", {gaps:.0%} gaps" if gaps else "") + f" ({grid.label})"
+    return f"{low:.4g} to {high:.4g}, {extent}" + (f", {100.0 * gaps:.3g} % gaps" if gaps else "") + f" ({grid.label})"

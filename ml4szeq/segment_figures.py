@@ -38,7 +38,7 @@ def along_trench(table: pd.DataFrame, synthetic: bool = False) -> Figure:
     labelled = "MR_GCMT" in table
     heights = [1.4] * labelled + [1.0] * len(panels)
     figure, grid = new_figure(
-        max(len(heights), 1), 1, size=(7.0, 1.25), sharex=True, gridspec_kw={"height_ratios": heights or [1.0]}
+        max(len(heights), 1), 1, size=(7.0, 0.95), sharex=True, gridspec_kw={"height_ratios": heights or [1.0]}
     )
     rows = grid[:, 0]
     along = table["along_km"].to_numpy() / 1000.0
@@ -90,8 +90,8 @@ def _magnitudes(axes: Axes, along: np.ndarray, magnitude: np.ndarray) -> None:
             axes.vlines(along[chosen], low, magnitude[chosen], color=colour, linewidth=1.0)
             axes.plot(along[chosen], magnitude[chosen], "o", color=colour, markersize=3.5, label=name)
     if none.any():
-        axes.plot(along[none], np.full(none.sum(), low + 0.05), "x", color="0.4", markersize=4, label="no event")
-    axes.set_ylim(low, 10.0)
+        axes.plot(along[none], np.full(none.sum(), low), "x", color="0.4", markersize=4, label="no event")
+    axes.set_ylim(low - 0.4, 10.0)
     axes.set_ylabel("largest Mw", fontsize=8)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, frameon=False)
 
