@@ -43,7 +43,7 @@ class Frame:
     def points(self, places: np.ndarray) -> np.ndarray:
         """Longitudes and latitudes (..., 2) in the map's units (..., 2)."""
         places = np.asarray(places, dtype=float)
-        return self.projection.transform_points(FLAT, places[..., 0], places[..., 1])[..., :2]
+        return self.projection.transform_points(FLAT, places[..., 0], places[..., 1])[..., :2].reshape(places.shape)
 
 
 def frame_of(lon: np.ndarray, lat: np.ndarray, narrowest: float = 0.45, widest: float = 2.6) -> Frame:
