@@ -4,6 +4,7 @@ All formats give longitudes, latitudes and values as they lie in the file (`_Raw
 and refuses what is none.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import PIL.Image
+import PIL.TiffImagePlugin
 import scipy.io
 
 from ml4szeq.grids import Grid, irregular
@@ -20,6 +22,7 @@ from shared.command import InputError, reason_of
 
 LON, LAT = ("lon", "longitude", "x"), ("lat", "latitude", "y")
 VALUES = ("z", "band1")  # where a file has several grids, GMT's and GDAL's name
+MOST = 10**9  # values, of 4 bytes in memory
 CUT_SHORT = "is it a NetCDF or GeoTIFF grid, copied whole?"
 
 
@@ -144,6 +147,10 @@ def _gridded(path: Path, variables: list[_Variable], wanted: str | None) -> _Raw
         names = ", ".join(list(by_name)[:10]) or "none"
         raise InputError(f"{path}: no longitude, latitude and values on them among its variables ({names}): not a grid")
     chosen = _chosen(path, grids, wanted)
+    if (size := math.prod(chosen.shape)) > MOST:
+        raise InputError(
+            f"{path}: {size:.2g} values are more than {MOST:.0e}; thin it, for instance with GMT's grdfilter"
+        )
     lon, lat, turned = _orientation(path, chosen, lons, lats)
     values = _unpacked(chosen).reshape([length for length in chosen.shape if length > 1])
     coordinates = (np.asarray(each.read(), dtype=float) for each in (lon, lat))
@@ -259,7 +266,7 @@ def _geotiff(path: Path) -> _Raw:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Pillow warns of a file that is cut short, and goes on
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(path) as image:
+            with PIL.TiffImagePlugin.TiffImageFile(path) as image:
                 tags = dict(image.tag_v2)
                 values = np.array(image)
     except (OSError, ValueError, TypeError, SyntaxError, UserWarning, PIL.Image.DecompressionBombError) as error:

@@ -13,6 +13,7 @@ from ml4szeq.trench_geometry import RADIUS
 from shared.command import InputError
 
 NEAR = 1e-6  # of a cell, by which a point may miss the edge
+LOOKED_AT = 2_000_000  # values of a large grid, evenly spread, whose range is checked
 MOST = 0.995  # of the values have to be plausible; a few spikes are not a wrong unit
 
 
@@ -156,7 +157,10 @@ def checked(grid: Grid, quantity: str, unit: str | None = None) -> Grid:
                 f"--unit {quantity}={unit}: not a unit of {known.title}; give {', '.join([known.unit, *others])}"
             )
         grid = grid.scaled(others[unit], known.unit)
-    values = grid.values[np.isfinite(grid.values)]
+    values = grid.values.ravel()[:: max(grid.values.size // LOOKED_AT, 1)]
+    values = values[np.isfinite(values)]
+    if not len(values):  # a few values among many gaps
+        values = grid.values[np.isfinite(grid.values)]
     if quantity == "DEPTH" and np.median(values) < 0.0:  # Slab2 counts heights
         grid, values = grid.scaled(-1.0, grid.units), -values
     if plausible(values, quantity):

@@ -17,8 +17,9 @@ def main(config: SampleConfig) -> None:
     sources = gathered(config)
     print(sources.summary())
     table = sources.table(config)
-    runs.write_table(config.output, table, digits=9)
     print(report(table))
+    table = table.dropna(axis=1, how="all")
+    runs.write_table(config.output, table, digits=9)
     if config.figures:
         for region, part in table.groupby("region", sort=False):
             figure = along_trench(part, sources.synthetic)

@@ -36,13 +36,19 @@ class Sources:
     simplified: bool  # our own lines of the trenches
 
     def table(self, config: SampleConfig) -> pd.DataFrame:
-        """The sampled table with its labels; columns that are empty everywhere are left out.
+        """The sampled table with its labels; a column ``synthetic``, which is true, marks the embedded default.
 
-        A column ``synthetic``, which is true, marks the embedded default.
+        Raises
+        ------
+        InputError
+            Grids and poles say nothing about any segment, or the catalogue does not.
         """
-        names = ("spacing", "chord", "downgoing_box", "upper_box", "step", "least_share", "slab_depth")
-        options = SamplingOptions(**{name: getattr(config, name) for name in names})
-        table = sample(self.trenches, self.grids, self.poles, options, progress=True).dropna(axis=1, how="all")
+        table = sample(self.trenches, self.grids, self.poles, _sampling_options(config), progress=True)
+        features = table.drop(columns=list(PLACE))
+        if features.shape[1] and features.isna().all(axis=None):
+            raise InputError(
+                f"none of the grids ({', '.join(self.grids)}) has values around the trenches {', '.join(self.trenches)}"
+            )
         if self.catalogue is not None:
             table = label(table, self.trenches, self.catalogue, _label_options(config))
         return table.assign(synthetic=True) if self.synthetic else table
@@ -124,12 +130,16 @@ def report(table: pd.DataFrame) -> str:
         )
     else:
         lines.append("no labels: give --catalogue")
-    gone = lacking(table[[*PLACE, *features]])
-    lines += [f"  {row.feature} lacks {row.segments} segments: {row.regions}" for row in gone.itertuples()]
+    for row in lacking(table[[*PLACE, *features]]).itertuples():
+        whole = row.segments == len(table)
+        lines.append(
+            f"  {row.feature} lacks " + ("all; left out" if whole else f"{row.segments} segments: {row.regions}")
+        )
     return "\n".join(lines)
 
 
 def _check(config: SampleConfig) -> None:
+    _sampling_options(config).check()
     if not config.across[0] < config.across[1]:
         low, high = config.across
         raise InputError(
@@ -139,6 +149,11 @@ def _check(config: SampleConfig) -> None:
         raise InputError(f"--deepest {config.deepest:g}: give a depth in km above 0")
     if config.seed < 0:
         raise InputError(f"--seed {config.seed}: give 0 or more")
+
+
+def _sampling_options(config: SampleConfig) -> SamplingOptions:
+    names = ("spacing", "chord", "downgoing_box", "upper_box", "step", "least_share", "slab_depth")
+    return SamplingOptions(**{name: getattr(config, name) for name in names})
 
 
 def _label_options(config: SampleConfig) -> LabelOptions:

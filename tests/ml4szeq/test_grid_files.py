@@ -7,6 +7,7 @@ import PIL.TiffImagePlugin
 import pytest
 import scipy.io
 
+from ml4szeq import grid_files
 from ml4szeq.grid_files import read_grid
 from shared.command import InputError
 
@@ -203,6 +204,12 @@ def test_not_a_grid_at_all(tmp_path: Path):
     for name in ("none.nc", "none.nc?z", "."):
         with pytest.raises(InputError, match="no such file"):
             read_grid(tmp_path / name)
+
+
+def test_a_grid_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grid_files, "MOST", 30)
+    with pytest.raises(InputError, match=r"a\.nc: 35 values are more than 3e\+01; thin it"):
+        read_grid(classic(tmp_path / "a.nc"))
 
 
 def test_text_for_values(tmp_path: Path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ml4szeq import grids
 from ml4szeq.grids import Grid, Mosaic, checked, irregular, plausible
 from ml4szeq.quantities import CONVERSIONS, QUANTITIES
 from shared.command import InputError
@@ -168,6 +169,16 @@ def test_a_few_spikes_are_no_wrong_unit():
     assert checked(grid, "SED") is grid
     undershoot = np.where(np.arange(10000).reshape(100, 100) % 4 == 0, -5.0, 4000.0)
     assert checked(Grid("file", grid.lon, grid.lat, undershoot), "SED").values.min() == -5.0
+
+
+def test_large_grids_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grids, "LOOKED_AT", 100)
+    lon, lat = np.arange(100.0), np.linspace(0.0, 50.0, 100)
+    with pytest.raises(InputError, match="looks like kilometres"):
+        checked(Grid("file", lon, lat, np.full((100, 100), 3.0)), "SED")
+    few = np.full((100, 100), np.nan)
+    few[50, 51:60] = 700.0
+    assert np.nanmax(checked(Grid("file", lon, lat, -few), "DEPTH").values) == 700.0
 
 
 def test_own_quantities_pass():
