@@ -256,7 +256,7 @@ def _checked(table: pd.DataFrame, origin: str, where: Callable[[int], str]) -> C
     refuse(~table["mag"].between(*MAGNITUDES), "magnitude {mag:g} is not within -2 to 10; mend it or remove the event")
     refuse(table["depth"] > DEEPEST, "depth of {depth:g} km is below all earthquakes; is it in metres? Give km")
     refuse(table["depth"] < SHALLOWEST, "depth of {depth:g} km is in the air; depths are positive down: turn the sign")
-    table["lon"] = (table["lon"] + 180.0) % 360.0 - 180.0
+    table["lon"] = np.where(table["lon"] > 180.0, table["lon"] - 360.0, table["lon"])
     if {"strike1", "dip1", "rake1"} <= set(table):
         other = np.column_stack(auxiliary_plane(table["strike1"], table["dip1"], table["rake1"]))
         for k, name in enumerate(PLANES[3:]):
@@ -285,4 +285,5 @@ def auxiliary_plane(strike: np.ndarray, dip: np.ndarray, rake: np.ndarray) -> tu
     along = slip[0] * np.cos(other_strike) + slip[1] * np.sin(other_strike)
     up_dip = np.where(np.sin(other_dip) > 1e-12, -slip[2] / np.maximum(np.sin(other_dip), 1e-12), 0.0)
     other_rake = np.arctan2(up_dip, along)
+    other_dip = np.where(np.isnan(other_rake), np.nan, other_dip)
     return np.degrees(other_strike) % 360.0, np.degrees(other_dip), np.degrees(other_rake)
