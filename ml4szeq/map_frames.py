@@ -15,6 +15,7 @@ WIDE = (
     120.0  # degrees of longitude, beyond which a map is in plain longitude and latitude, not in Mercator's projection
 )
 CM = 1.0 / 2.54  # inches
+_TITLE = 0.58  # inches, that the title of a panel needs
 _STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 90.0)
 
 
@@ -86,8 +87,9 @@ def add_map(
     draw_land(axes, frame.extent, download)
     axes.set(xlim=frame.limits[:2], ylim=frame.limits[2:])
     west, east, south, north = frame.extent
-    room = 0.16 * (east - west) / width  # half a label in degrees, or it would reach into the next panel
-    lons, lats = _ticks(west + room, east - room, width / 0.5), _ticks(south, north, height / 0.4)
+    across, up = (east - west) / width, (north - south) / height  # degrees an inch
+    room = 0.16 * across  # half a label, or it would reach into the next panel
+    lons, lats = _ticks(west + room, east - room, 0.42 * across), _ticks(south, north, 0.3 * up)
     x = frame.points(np.column_stack([lons, np.zeros_like(lons)]))[:, 0]
     y = frame.points(np.column_stack([np.full_like(lats, (west + east) / 2.0), lats]))[:, 1]
     axes.set_xticks(x)
@@ -103,14 +105,14 @@ def add_map(
     return axes
 
 
-def _ticks(low: float, high: float, most: float) -> np.ndarray:
-    """Round degrees from ``low`` to ``high``, about ``most`` of them; one at least, where a whole degree is inside."""
-    fitting = [step for step in _STEPS if (high - low) / step <= max(most, 1.5)] or [_STEPS[-1]]
-    for step in (fitting[0], *(step for step in reversed(_STEPS) if step < fitting[0])):
+def _ticks(low: float, high: float, least: float) -> np.ndarray:
+    """Round degrees from ``low`` to ``high``, ``least`` or more apart; or one, where none of these is inside."""
+    fitting = next((step for step in _STEPS if step >= least), _STEPS[-1])
+    for step in (fitting, *(step for step in reversed(_STEPS) if step < fitting)):
         ticks = np.arange(np.ceil(low / step), np.floor(high / step) + 1.0) * step
         if len(ticks):
             break
-    return ticks if step == fitting[0] else ticks[len(ticks) // 2 :][:1]
+    return ticks if step == fitting else ticks[len(ticks) // 2 :][:1]
 
 
 def _degrees(value: float, names: str) -> str:
@@ -157,7 +159,8 @@ def in_rows(
 
     def cost(row: list[int]) -> float:
         tall = height(row)
-        tight = len(row) > 1 and any(margins.left + panels * aspects[i] * tall < least[i] for i in row)
+        narrow = any(panels > 1 and aspects[i] * tall < _TITLE for i in row)
+        tight = len(row) > 1 and (narrow or any(margins.left + panels * aspects[i] * tall < least[i] for i in row))
         return np.inf if tall <= 0.0 or tight else np.log(tall / aimed) ** 2
 
     best: list[tuple[float, list[list[int]]]] = [(0.0, [])]

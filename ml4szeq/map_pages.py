@@ -100,7 +100,11 @@ def in_blocks(
     key: Key,
     said: Callable[[pd.DataFrame], str] | None = None,
 ) -> Figure:
-    """Blocks of panels in rows, narrow regions first, and the key below."""
+    """Blocks of panels in rows, narrow regions first, and the key below.
+
+    In a single column few blocks of several panels fit beside each other: with more than four or five regions such a
+    figure is longer than a page.
+    """
     together, width = pd.concat(blocks.values()), page.inches
     drawn = {code: layers_of(part) for code, part in blocks.items()}
     panels = max(map(len, drawn.values()))

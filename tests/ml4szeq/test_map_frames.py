@@ -58,7 +58,7 @@ def test_degrees_on_the_axes():
     assert {"170°E", "180°", "170°W", "150°W"} <= set(shown)
     assert shown["170°E"] < shown["180°"] < shown["170°W"] < shown["150°W"]
     assert shown["170°W"] == pytest.approx(frame.points(np.array([-170.0, 55.0]))[0], rel=1e-9)
-    assert "55°N" in [text.get_text() for text in axes.get_yticklabels()]
+    assert "54°N" in [text.get_text() for text in axes.get_yticklabels()]
     assert axes.get_xticklabels()[0].get_fontsize() >= 6.0
     assert axes.get_xlim() == pytest.approx(frame.limits[:2], rel=1e-9)
     box = axes.get_position()
@@ -81,3 +81,16 @@ def test_titles_that_need_room_get_rows_of_their_own():
     rows = in_rows([0.5, 0.5, 0.5], [6.0] * 3, 1, 6.9, Margins())
     assert [row for row, _ in rows] == [[0], [1], [2]]
     assert len(in_rows([0.5, 0.5, 0.5], [0.5] * 3, 1, 6.9, Margins())) == 1
+
+
+@pytest.mark.parametrize("width", [0.45, 0.8, 1.5, 6.0])
+def test_labels_have_room(width: float):
+    for lon, lat in (([142.0, 148.0], [11.0, 34.0]), ([163.0, -139.0], [50.0, 60.0]), ([-82.0, -71.0], [5.0, -46.0])):
+        frame = frame_of(np.array(lon), np.array(lat))
+        axes = add_map(Figure(figsize=(8, 8)), frame, (0.5, 0.5, width))
+        inch = np.ptp(axes.get_xlim()) / width
+        x, y = axes.get_xticks(), axes.get_yticks()
+        assert len(x) > 0
+        assert len(y) > 0
+        assert (np.diff(x) >= 0.4 * inch).all()
+        assert x.min() - axes.get_xlim()[0] > 0.1 * inch

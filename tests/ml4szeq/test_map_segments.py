@@ -59,7 +59,11 @@ def test_maps_of_a_run_on_synthetic_data_say_so(folder: Path):
     given = ("--predictions", "p.csv", "--regions", "ryu", "--format", "svg", "--output")
     succeed(SCRIPT, *given, "maps", cwd=folder, run=run_here)
     assert "SYNTHETIC DATA" in (folder / "maps/region_ryu.svg").read_text()
+    table = pd.read_csv(folder / "r.csv").assign(synthetic=True)
     (folder / "provenance.json").write_text("no JSON")
+    table.to_csv(folder / "r.csv", index=False)
+    succeed(SCRIPT, "--relevances", "r.csv", "--format", "svg", "--output", "rel", cwd=folder, run=run_here)
+    assert "SYNTHETIC DATA" in (folder / "rel/relevance_top.svg").read_text()
     succeed(SCRIPT, *given, "more", cwd=folder, run=run_here)
     assert "SYNTHETIC DATA" not in (folder / "more/region_ryu.svg").read_text()
 

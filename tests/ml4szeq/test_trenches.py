@@ -1,5 +1,8 @@
 """The simplified axes: as long as the published segments, in their order, beside the earthquakes of the labels."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,3 +112,15 @@ def test_unknown_regions_and_numbers_are_refused():
         places(pd.DataFrame({"region": ["ryu", "ryu"], "segment": [34, 35]}))
     with pytest.raises(InputError, match="segment -1"):
         places(pd.DataFrame({"region": ["ryu"], "segment": [-1]}))
+
+
+@pytest.mark.skipif("GROUND_MOTION_DATA" not in os.environ, reason="set GROUND_MOTION_DATA to the folder of real data")
+@pytest.mark.parametrize("name", RUPTURES)
+def test_the_published_labels_show_these_ruptures(name: str):
+    """Within first to last the largest magnitude hardly varies: smaller ruptures in between, none larger."""
+    code, _, _, first, last = RUPTURES[name]
+    folder = Path(os.environ["GROUND_MOTION_DATA"]) / "subduction_segments"
+    label = pd.read_csv(folder / f"{code}.csv", index_col=0)["MR_GCMT"]
+    assert len(label) == SEGMENTS[code]
+    inside = label.loc[first:last]
+    assert (inside == inside.max()).mean() >= 0.7
