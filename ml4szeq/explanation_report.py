@@ -220,7 +220,7 @@ def _method(findings: Findings, asked: Mapping[str, Any]) -> Section:
         "are averaged, and those of all columns made of one feature are added. Rescaling by segment: "
         f"{asked['normalise']}.",
         "Conservation: the sum of a segment's relevances against its output. Biases take what is missing; without them "
-        "nothing may be. Of alpha1beta0 only outputs above 0 are counted: one that nothing speaks for has no relevance.",
+        "nothing may be. Of alpha1beta0 only outputs above 0 count: one that nothing speaks for has no relevance.",
         f"Integrated gradients add up to the output's change but for {made.completeness:.2%} of its largest.",
     ]
     table = made.conservation.assign(missing_without_biases=[f"{x:.1e}" for x in made.conservation.iloc[:, -1]])

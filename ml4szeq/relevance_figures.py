@@ -36,7 +36,7 @@ TITLES = {
 DRIVER = "★ "  # before the name of a planted driver
 
 
-def limit_of(found: Relevances, method: str, share: float = 0.99) -> float:
+def limit_of(found: Relevances, method: str, share: float = 0.997) -> float:
     """End of the colour scale: the quantile ``share`` of all absolute relevances, one for all trenches."""
     size = np.abs(found.values[method])
     return max(float(np.quantile(size, share)), np.finfo(float).tiny) if size.size else 1.0
@@ -87,7 +87,7 @@ def along_trench(
     bar.set_label(f"{UNITS[method]} {_of_class(found)}", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     strip.set_title(f"{REGION_NAMES.get(region, region)}: {TITLES[method]}", loc="left", fontsize=9)
-    return mark_synthetic(figure, found.synthetic)
+    return _marked(figure, found.synthetic)
 
 
 def by_class(found: Relevances, method: str, top: int = 10, planted: Collection[str] = ()) -> Figure:
@@ -174,13 +174,13 @@ def agreement_matrix(table: pd.DataFrame, synthetic: bool, measure: str = "spear
     bar = figure.colorbar(drawn, ax=plot, shrink=0.8)
     bar.set_label(said[measure], fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    return mark_synthetic(figure, synthetic)
+    return _marked(figure, synthetic)
 
 
 def against_noise(
     names: Sequence[str], share: np.ndarray, control: np.ndarray, synthetic: bool, planted: Collection[str] = ()
 ) -> Figure:
-    """Shares of importance (F,), highest first, beside those found by networks that learnt shuffled labels (runs, F)."""
+    """Shares of importance (F,), highest first, beside those of networks that learnt shuffled labels (runs, F)."""
     order = np.argsort(-share, kind="stable")
     place = np.arange(len(names))
     figure, axes = new_figure(size=(WIDTH, 2.9))
@@ -195,7 +195,7 @@ def against_noise(
     plot.set_ylim(bottom=0.0)
     plot.set_ylabel("share of importance (%)", fontsize=8)
     plot.legend(fontsize=7)
-    return mark_synthetic(figure, synthetic)
+    return _marked(figure, synthetic)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -260,6 +260,13 @@ def _of_class(found: Relevances) -> str:
     if classes.size and classes[0] < 0:
         return "for the magnitude (standard deviations)"
     return f"for {titles[classes[0]]}" if len(classes) == 1 else "for the class explained"
+
+
+def _marked(figure: Figure, synthetic: bool) -> Figure:
+    """`mark_synthetic`, with room for it."""
+    if synthetic:
+        figure.suptitle(" ", fontsize=7)
+    return mark_synthetic(figure, synthetic)
 
 
 def _legend_above(figure: Figure, shown: Sequence[Patch | Line2D], title: str = "") -> None:

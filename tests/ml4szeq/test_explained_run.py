@@ -1,0 +1,180 @@
+"""`explain_fcn.py` from end to end on a small run, and what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml4szeq import explain_fcn, explained_run, train_fcn
+from ml4szeq.config import ExplainConfig, TrainConfig
+from shared.command import InputError
+
+NAMES = ["AGE", "V_TN", "DXT_200"]
+
+
+def made_table(regions: tuple[str, ...] = ("ryu", "sam"), labels: bool = True) -> pd.DataFrame:
+    """Trenches of 30 segments; AGE decides which are great."""
+    rng, count = np.random.default_rng(0), 30 * len(regions)
+    table = pd.DataFrame({"region": np.repeat(regions, 30), "segment": np.tile(np.arange(30), len(regions))})
+    for name in NAMES:
+        table[name] = rng.normal(size=count)
+    if labels:
+        table["MR_GCMT"] = np.round(np.where(table["AGE"] > 0, 8.2, 6.5) + rng.random(count), 2)
+    return table
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``segments.csv`` and the run ``run``."""
+    folder = tmp_path_factory.mktemp("trained")
+    made_table().to_csv(folder / "segments.csv", index=False)
+    options = {"hidden": (6,), "epochs": 5, "members": 2, "batch": 8, "learning_rate": 0.03, "threads": 1}
+    train_fcn.main(TrainConfig(data=(folder / "segments.csv",), output=folder / "run", **options))
+    return folder
+
+
+def asked(trained: Path, output: Path, **options) -> ExplainConfig:
+    quick = {"repeats": 2, "control": 2, "draws": 20, "threads": 1, "top": 2}
+    return ExplainConfig(**{"run": str(trained / "run"), "output": output} | quick | options)
+
+
+@pytest.fixture(scope="module")
+def explained(trained: Path) -> Path:
+    """What `explain_fcn.py` writes of it."""
+    explain_fcn.main(asked(trained, trained / "explained"))
+    return trained / "explained"
+
+
+def test_relevances(explained: Path):
+    table = pd.read_csv(explained / "relevances.csv")
+    assert len(table) == 3 * 60 * 3
+    assert list(table) == [
+        "region",
+        "segment",
+        "along_km",
+        "observed",
+        "predicted",
+        "explained",
+        "method",
+        "feature",
+        "input",
+        "relevance",
+    ]
+    assert set(table["explained"]) == {"8_up"} and set(table["region"]) == {"ryu", "sam"}
+    sizes = table[table["method"] == "lrp"].groupby("feature")["relevance"].agg(lambda r: r.abs().mean())
+    assert sizes.idxmax() == "AGE"
+
+
+def test_features(explained: Path):
+    table = pd.read_csv(explained / "features.csv")
+    assert table["feature"].iloc[0] == "AGE" and table["lrp_rank"].to_list() == [1, 2, 3]
+    assert table["direction"].iloc[0] > 0.5 and table["title"].iloc[0] == "age of the downgoing plate"
+    for method in ("lrp", "integrated_gradients", "permutation"):
+        assert (table[f"{method}_low"] <= table[f"{method}_high"]).all()
+    assert (table["above_noise"] == (table["final_share"] > table["noise_share"])).all()
+    assert table["final_share"].sum() == pytest.approx(1.0, rel=1e-5)
+    assert "planted" not in table
+
+
+def test_results_and_report(explained: Path):
+    results = json.loads((explained / "results.json").read_text(encoding="utf-8"))
+    assert results["segments"] == 60 and results["explained"] == "8_up"
+    assert all(names[0] == "AGE" and len(names) == 2 for names in results["top"].values())
+    assert {row["rule"] for row in results["conservation"]} >= {"epsilon", "gamma"}
+    assert len(pd.read_csv(explained / "agreement.csv")) == 8
+    page = (explained / "report.html").read_text(encoding="utf-8")
+    assert "Against noise" in page and "Conservation" in page and "SYNTHETIC" not in page
+    assert {path.stem for path in (explained / "figures").iterdir()} == {
+        "top_features",
+        "by_class",
+        "noise",
+        "agreement_spearman",
+        "agreement_rbo",
+        "agreement_splits",
+        "along_ryu",
+        "along_sam",
+    }
+
+
+def test_the_same_seed_gives_the_same(trained: Path, explained: Path, tmp_path: Path):
+    explain_fcn.main(asked(trained, tmp_path / "again"))
+    for name in ("relevances.csv", "features.csv", "agreement.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (explained / name).read_bytes()
+
+
+def test_the_final_network_without_a_control(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    explain_fcn.main(asked(trained, tmp_path / "final", networks="final", control=0, target="predicted"))
+    assert "explained by the final network, which has seen these segments" in capsys.readouterr().err
+    results = json.loads((tmp_path / "final" / "results.json").read_text(encoding="utf-8"))
+    assert "above_noise" not in results and results["explained"] == "a class for each segment"
+    assert not (tmp_path / "final" / "figures" / "noise.png").exists()
+
+
+def test_other_segments(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    other = made_table(("cam",), labels=False)
+    other.loc[3, "AGE"] = np.nan
+    other.to_csv(tmp_path / "other.csv", index=False)
+    explain_fcn.main(asked(trained, tmp_path / "other", data=(tmp_path / "other.csv",)))
+    said = capsys.readouterr().err
+    assert "1 segments lack a feature and are left out" in said
+    table = pd.read_csv(tmp_path / "other" / "relevances.csv")
+    assert set(table["region"]) == {"cam"} and set(table["method"]) == {"lrp", "integrated_gradients"}
+    assert table["segment"].nunique() == 29 and table["observed"].isna().all()
+
+
+def test_other_segments_that_lack_a_column(trained: Path, tmp_path: Path):
+    made_table(("cam",)).drop(columns="V_TN").to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(InputError, match=r"other\.csv: no column V_TN"):
+        explain_fcn.main(asked(trained, tmp_path / "out", data=(tmp_path / "other.csv",)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_segments_without_features(trained: Path, tmp_path: Path):
+    made_table(("cam",)).assign(AGE=np.nan).to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(InputError, match="no segment has every feature; nothing can be explained"):
+        explain_fcn.main(asked(trained, tmp_path / "out", data=(tmp_path / "other.csv",)))
+
+
+def test_data_that_have_changed(trained: Path, tmp_path: Path):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    config["data"] = [str(tmp_path / "segments.csv")]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    made_table().assign(AGE=1.0 + np.arange(60)).to_csv(tmp_path / "segments.csv", index=False)
+    with pytest.raises(InputError, match=r"has changed since .* was trained"):
+        explain_fcn.main(asked(tmp_path, tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"target": "greatest"}, "--target greatest: is not one of"),
+        ({"repeats": 0}, "--repeats 0: give 1 or more"),
+        ({"control": -1}, "--control -1: give 0 or more"),
+        ({"epsilon": 0.0}, "--epsilon 0: give a number above 0"),
+        ({"epsilon": float("nan")}, "--epsilon nan: give a number above 0"),
+        ({"run": "nowhere"}, "nowhere: no such run folder"),
+    ],
+)
+def test_options_that_are_refused(options: dict, said: str, trained: Path, tmp_path: Path):
+    with pytest.raises(InputError, match=said):
+        explain_fcn.main(asked(trained, tmp_path / "out", **options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_taken(trained: Path, explained: Path):
+    before = (explained / "results.json").read_bytes()
+    with pytest.raises(InputError, match="must be a new or an empty folder"):
+        explain_fcn.main(asked(trained, explained))
+    assert (explained / "results.json").read_bytes() == before
+
+
+def test_planted_drivers_are_known_of_made_segments_alone(trained: Path, tmp_path: Path):
+    assert explained_run.subject_of(asked(trained, tmp_path)).planted == ()
+    made_table(("cam",)).assign(synthetic=True).to_csv(tmp_path / "made.csv", index=False)
+    subject = explained_run.subject_of(asked(trained, tmp_path, data=(tmp_path / "made.csv",)))
+    assert "V_TN" in subject.planted and subject.segments.synthetic
+    assert explained_run.controls(subject, explained_run.asked_of(asked(trained, tmp_path)), 3, 0).shape == (0, 3)
