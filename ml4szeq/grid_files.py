@@ -6,7 +6,7 @@ and refuses what is none.
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from shared.command import InputError, reason_of
 
 LON, LAT = ("lon", "longitude", "x"), ("lat", "latitude", "y")
 VALUES = ("z", "band1")  # where a file has several grids, GMT's and GDAL's name
+ATTRIBUTES = ("units", "standard_name", "_FillValue", "missing_value", "scale_factor", "add_offset", "node_offset")
 MOST = 10**9  # values, of 4 bytes in memory
 CUT_SHORT = "is it a NetCDF or GeoTIFF grid, copied whole?"
 
@@ -120,21 +121,25 @@ def _netcdf4(path: Path, variable: str | None) -> _Raw:
     try:
         with h5py.File(path, "r") as file:
             variables = [
-                _Variable(name, each.shape, _dimensions(each), _plain(dict(each.attrs)), lambda each=each: each[()])
+                _Variable(name, each.shape, _dimensions(file, each), _plain(each.attrs), lambda each=each: each[()])
                 for name, each in file.items()
                 if isinstance(each, h5py.Dataset) and each.shape is not None
             ]
             return _gridded(path, variables, variable)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, AttributeError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as NetCDF4 ({reason_of(error)}); {CUT_SHORT}") from None
 
 
-def _dimensions(dataset: h5py.Dataset) -> tuple[str, ...] | None:
-    """Names of a variable's dimensions, by the scales that are attached to them; None where one has none."""
-    if dataset.is_scale:
+def _dimensions(file: h5py.File, dataset: h5py.Dataset) -> tuple[str, ...] | None:
+    """Names of a variable's dimensions, by the scales that are attached to them; None where one has none.
+
+    By its attributes, because HDF5's own functions for scales bring Python down on some broken files.
+    """
+    if dataset.attrs.get("CLASS") in (b"DIMENSION_SCALE", "DIMENSION_SCALE"):
         return (dataset.name.strip("/"),)
-    names = tuple(each[0].name.strip("/") if len(each) else "" for each in dataset.dims)
-    return names if all(names) else None
+    scales = dataset.attrs.get("DIMENSION_LIST", ())
+    names = tuple((file[each[0]].name or "").strip("/") if len(each) else "" for each in scales)
+    return names if names and all(names) else None
 
 
 def _gridded(path: Path, variables: list[_Variable], wanted: str | None) -> _Raw:
@@ -244,11 +249,12 @@ def _gmt3(variables: dict[str, _Variable]) -> _Raw:
     return _Raw(axes[0], axes[1], _unpacked(z).reshape(rows, columns)[::-1], "")
 
 
-def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that count here; others may be of kinds that cannot be read."""
+    found = {name: attributes[name] for name in ATTRIBUTES if name in attributes}
     return {
         name: value.decode("utf-8", "replace").strip("\0 ") if isinstance(value, bytes) else value
-        for name, value in attributes.items()
-        if not name.startswith(("DIMENSION_LIST", "REFERENCE_LIST"))
+        for name, value in found.items()
     }
 
 
@@ -257,8 +263,12 @@ def _scalar(value: Any) -> float:
 
 
 # --- GeoTIFF ---------------------------------------------------------------------------------------------------------
-_SCALE, _TIEPOINT, _TRANSFORMATION, _KEYS, _NO_DATA = 33550, 33922, 34264, 34735, 42113  # tags
+_SCALE, _TIEPOINT, _TRANSFORMATION, _KEYS, _NO_DATA = 33550, 33922, 34264, 34735, 42113
+_TAGS = (_SCALE, _TIEPOINT, _TRANSFORMATION, _KEYS, _NO_DATA)
 _MODEL, _RASTER = 1024, 1025  # GeoKeys: 1 projected or 2 geographic; 1 areas or 2 points
+
+_BROKEN_TIFF = (OSError, ValueError, TypeError, KeyError, SyntaxError, IndexError, MemoryError, UserWarning)
+_BROKEN_TIFF += (PIL.Image.DecompressionBombError,)
 
 
 def _geotiff(path: Path) -> _Raw:
@@ -267,10 +277,14 @@ def _geotiff(path: Path) -> _Raw:
             warnings.simplefilter("error")  # Pillow warns of a file that is cut short, and goes on
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             with PIL.TiffImagePlugin.TiffImageFile(path) as image:
-                tags = dict(image.tag_v2)
+                tags = {tag: image.tag_v2[tag] for tag in _TAGS if tag in image.tag_v2}
                 values = np.array(image)
-    except (OSError, ValueError, TypeError, SyntaxError, UserWarning, PIL.Image.DecompressionBombError) as error:
+        return _north_up(path, values, tags)
+    except _BROKEN_TIFF as error:
         raise InputError(f"{path}: cannot be read as GeoTIFF ({reason_of(error)}); {CUT_SHORT}") from None
+
+
+def _north_up(path: Path, values: np.ndarray, tags: dict[int, Any]) -> _Raw:
     if values.ndim != 2 or values.dtype.kind not in "iuf":
         raise InputError(f"{path}: not one band of numbers: convert it to NetCDF with gdal_translate -b 1")
     if _SCALE not in tags or _TIEPOINT not in tags or _TRANSFORMATION in tags:
@@ -279,7 +293,7 @@ def _geotiff(path: Path) -> _Raw:
     keys = {key: value for key, _, _, value in table[1:]}
     if keys.get(_MODEL, 2) != 2:
         raise InputError(f"{path}: projected; warp it to longitude and latitude with gdalwarp -t_srs EPSG:4326")
-    gap = _scalar(str(tags[_NO_DATA]).strip("\0 ").split()[0]) if _NO_DATA in tags else np.nan
+    gap = float(str(tags[_NO_DATA]).strip("\0 ")) if _NO_DATA in tags else np.nan
     values = np.where(values == gap, np.nan, values.astype(np.float32))
     (across, down), (column, row, _, lon, lat) = tags[_SCALE][:2], tags[_TIEPOINT][:5]
     middle = 0.0 if keys.get(_RASTER) == 2 else 0.5
