@@ -8,15 +8,18 @@ import contextlib
 import functools
 import logging
 import os
+import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import cartopy.crs
 import matplotlib.image
 import numpy as np
 import shapely
-from cartopy.io.shapereader import BasicReader
+import shapely.errors
+from cartopy.io import shapereader
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
@@ -29,6 +32,8 @@ NAMES = tuple(f"shapefiles/natural_earth/physical/ne_{scale}_land.shp" for scale
 PICTURE = "raster/natural_earth/50-natural-earth-1-downsampled.png"
 BLUE = 40.0 / 255.0  # blue less red: about 0.3 and more at sea, under 0.1 on land and ice
 SMALLEST = {True: 0.02, False: 0.001}  # square degrees; less is noise of the picture, or dust on the map
+_BROKEN = (OSError, ValueError, LookupError, struct.error, shapely.errors.ShapelyError, Warning)
+_BROKEN += (shapereader.shapefile.ShapefileException,)
 _FETCH = "from cartopy.io.shapereader import natural_earth; natural_earth('50m', 'physical', 'land')"
 
 
@@ -43,9 +48,9 @@ def land(download: bool = False) -> shapely.MultiPolygon:
         _fetch()
         file = local_file()
     if file is not None:
-        with contextlib.suppress(
-            Exception
-        ):  # a broken shapefile makes its reader raise all sorts: no reason for no map
+        # a broken shapefile is no reason to have no map
+        with contextlib.suppress(*_BROKEN), warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as a header that does not fit the file
             return _read(file)
     return _outlined()
 
@@ -101,7 +106,9 @@ def _fetch() -> None:
 @functools.cache
 def _read(file: Path) -> shapely.MultiPolygon:
     logging.getLogger("shapefile").setLevel(logging.ERROR)  # it remarks on rings that run the wrong way round
-    shapes = [shapely.make_valid(shape) for shape in BasicReader(file).geometries()]
+    shapes = [shapely.make_valid(shape) for shape in shapereader.BasicReader(file).geometries()]
+    if not shapes:
+        raise ValueError(f"{file}: no land in it")
     # GSHHS has some islands reach beyond 180: what lies there is wanted at the other side
     whole = shapely.union_all([part for shape in shapes for part in shapely.get_parts(shape)])
     box = shapely.box(-180.0, -90.0, 180.0, 90.0)
