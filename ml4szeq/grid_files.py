@@ -79,6 +79,8 @@ def _grid(path: Path, name: str, raw: _Raw) -> Grid:
     lon, lat, values = raw.lon, raw.lat, raw.values
     if min(len(lon), len(lat)) < 2:
         raise InputError(f"{path}: {len(lat)} latitudes and {len(lon)} longitudes are no grid")
+    if np.abs(lon).max() <= 540.0:
+        lon = np.unwrap(lon, period=360.0)  # 359.5, 0.5 becomes 359.5, 360.5
     if lat[0] > lat[-1]:
         lat, values = lat[::-1], values[::-1]
     if lon[0] > lon[-1]:
@@ -148,10 +150,17 @@ def _gridded(path: Path, variables: list[_Variable], wanted: str | None) -> _Raw
         return _gmt3(by_name)
     lons, lats = ([each for each in variables if _axis(path, each) == axis] for axis in ("lon", "lat"))
     grids = [each for each in variables if sum(length > 1 for length in each.shape) == 2]
+    on_both = [each for each in grids if _lies_on(each, lons) and _lies_on(each, lats)]
     if not lons or not lats or not grids:
         names = ", ".join(list(by_name)[:10]) or "none"
-        raise InputError(f"{path}: no longitude, latitude and values on them among its variables ({names}): not a grid")
-    chosen = _chosen(path, grids, wanted)
+        deep = [each.name for each in variables if sum(length > 1 for length in each.shape) > 2]
+        hint = (
+            f"; of {deep[0]}, which has more axes, cut out one step (ncks -d time,0)" if deep and lons and lats else ""
+        )
+        raise InputError(
+            f"{path}: no longitude, latitude and values on them among its variables ({names}): not a grid{hint}"
+        )
+    chosen = _chosen(path, grids if wanted else on_both or grids, wanted)
     if (size := math.prod(chosen.shape)) > MOST:
         raise InputError(
             f"{path}: {size:.2g} values are more than {MOST:.0e}; thin it, for instance with GMT's grdfilter"
@@ -212,6 +221,10 @@ def _orientation(
     if not straight and not turned:
         raise InputError(f"{path}: {grid.name} has shape {tuple(lengths)}, its coordinates {(*lat.shape, *lon.shape)}")
     return lon, lat, turned
+
+
+def _lies_on(grid: _Variable, coordinates: list[_Variable]) -> bool:
+    return grid.dimensions is None or any(_own(each) in grid.dimensions for each in coordinates)
 
 
 def _own(coordinate: _Variable) -> str:

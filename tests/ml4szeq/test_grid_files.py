@@ -36,7 +36,7 @@ def classic(
             if unit:
                 variable.units = unit
         if len(dims) > 2:
-            file.createDimension("time", 1)
+            file.createDimension("time", values.shape[0])
         for name in grids:
             variable = file.createVariable(name, values.dtype.newbyteorder(">"), dims)
             variable[:] = values
@@ -76,6 +76,7 @@ def test_classic(tmp_path: Path):
     assert_read(classic(tmp_path / "east_first.nc", lon=LON[::-1], values=VALUES[:, ::-1]))
     assert_read(classic(tmp_path / "turned.nc", dims=("lon", "lat"), values=VALUES.T))
     assert_read(classic(tmp_path / "time.nc", dims=("time", "lat", "lon"), values=VALUES[None]))
+    assert_read(classic(tmp_path / "wrapped.nc", lon=np.where(LON > 180.0, LON - 360.0, LON)))
     assert_read(classic(tmp_path / "xy.nc", names=("x", "y"), dims=("y", "x")))
     units = ("degrees_north", "degrees_east")
     assert_read(classic(tmp_path / "u.nc", lon=LAT, lat=LON, names=("x", "y"), units=units, dims=("x", "y")))
@@ -137,6 +138,24 @@ def test_one_of_several_grids(tmp_path: Path):
     assert_read(tmp_path / "two.nc?depth")
     with pytest.raises(InputError, match=r"no grid age in it; it has depth, error"):
         read_grid(tmp_path / "two.nc?age")
+
+
+def test_variables_that_are_no_grid_are_passed_over(tmp_path: Path):
+    path = classic(tmp_path / "palette.nc", grids=("chlorophyll",))
+    with scipy.io.netcdf_file(path, "a", mmap=False) as file:
+        file.createDimension("rgb", 3)
+        file.createVariable("palette", "b", ("lat", "rgb"))[:] = 1
+    assert_read(path)
+    deep = classic(tmp_path / "deep.nc", dims=("time", "lat", "lon"), values=np.stack([VALUES, VALUES]))
+    with pytest.raises(InputError, match="not a grid; of z, which has more axes, cut out one step"):
+        read_grid(deep)
+
+
+def test_a_grid_that_gmt_wrote(real_data: Path):
+    grid = read_grid(real_data / "waveforms" / "fdsn" / "ci38457511" / "test_grid.grd")
+    assert grid.values.shape == (13, 19)
+    np.testing.assert_allclose(grid.lon[[0, -1]], [-117.65, -117.5], rtol=1e-9)
+    np.testing.assert_allclose(grid.sample(grid.lon[4] + 360.0, grid.lat[5]), grid.values[5, 4], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
