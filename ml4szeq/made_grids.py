@@ -75,6 +75,8 @@ _PLATES = {  # latitude, longitude (degrees), rate (degrees/Myr) of rotation, ro
     "Australia": Pole(33.9, 37.9, 0.632),
     "Sunda": Pole(50.1, -95.0, 0.337),
 }
+# all plates turn with it in the frame of the hot spots (Gripp and Gordon 2002), in which the published velocities are
+_NET = Pole(-55.9, 69.9, 0.436)
 _PAIRS = {  # the plates of each trench, upper and downgoing
     "alu": ("North America", "Pacific"),
     "cam": ("Caribbean", "Cocos"),
@@ -93,8 +95,15 @@ def trench_lines(regions: Sequence[str]) -> dict[str, Trench]:
 
 
 def plate_pairs(regions: Sequence[str]) -> dict[str, PlatePair]:
-    """Poles of the two plates of each region."""
-    return {code: PlatePair(*(_PLATES[name] for name in _PAIRS[code])) for code in regions}
+    """Poles of the two plates of each region, in the frame of the hot spots."""
+    return {code: PlatePair(*(_sum(_PLATES[name], _NET) for name in _PAIRS[code])) for code in regions}
+
+
+def _sum(one: Pole, other: Pole) -> Pole:
+    """The pole of both rotations together."""
+    x, y, z = one.vector + other.vector
+    rate = float(np.hypot(np.hypot(x, y), z))
+    return Pole(float(np.degrees(np.arcsin(z / rate))), float(np.degrees(np.arctan2(y, x))), float(np.degrees(rate)))
 
 
 def make_grids(trenches: Mapping[str, Trench], seed: int) -> dict[str, Grid]:

@@ -112,10 +112,14 @@ def simulate(seed: int = 0, regions: Sequence[str] = tuple(REGION_NAMES)) -> Sim
     )
 
 
-def segments(seed: int = 0, regions: Sequence[str] = tuple(REGION_NAMES)) -> pd.DataFrame:
-    """The made table of segments: places, features and labels, with a column ``synthetic`` that is true."""
-    made = simulate(seed, regions)
+def labelled(made: Simulation) -> pd.DataFrame:
+    """The table of segments of a simulation: places, features and labels; its column ``synthetic`` is true."""
     return label(made.features, made.trenches, made.catalogue).assign(synthetic=True)
+
+
+def segments(seed: int = 0, regions: Sequence[str] = tuple(REGION_NAMES)) -> pd.DataFrame:
+    """The embedded default's table: `labelled` of `simulate`."""
+    return labelled(simulate(seed, regions))
 
 
 def propensity(features: Mapping[str, pd.Series]) -> np.ndarray:
