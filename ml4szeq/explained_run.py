@@ -10,7 +10,8 @@ import numpy as np
 from ml4szeq import agreement, simulation, training
 from ml4szeq.config import ExplainConfig, TrainConfig
 from ml4szeq.data import load
-from ml4szeq.explanation import Asked, Part, check_target, control_importance, parts_of
+from ml4szeq.explanation import Asked, Part, check_target, control_importance, explain, parts_of
+from ml4szeq.explanation_report import Findings, summed_up
 from ml4szeq.labels import rupture_groups
 from ml4szeq.segments import Segments, read_segments
 from ml4szeq.sessions import PROJECT
@@ -120,6 +121,23 @@ def controls(subject: Subject, asked: Asked, number: int, seed: int) -> np.ndarr
 
     rng = np.random.default_rng([seed, 1])
     return agreement.control(fit, segments.magnitude, rupture_groups(segments.table), rng, number)
+
+
+def findings_of(subject: Subject, config: ExplainConfig) -> Findings:
+    """The explanation, the control on shuffled labels, rankings and their agreement.
+
+    Raises
+    ------
+    InputError
+        See `explanation.explain`.
+    """
+    rng, asked = np.random.default_rng(config.seed), asked_of(config)
+    found = explain(subject.parts, subject.segments, asked, rng)
+    control = controls(subject, asked, config.control, config.seed)
+    final = control_importance(subject.final, subject.segments, asked)
+    return summed_up(
+        found, control, final, subject.planted, rng, top=config.top, draws=config.draws, notes=subject.notes
+    )
 
 
 def said(findings: dict[str, Any], methods: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
@@ -194,7 +195,7 @@ def against_noise(
     plot.set_xlim(-0.7, len(names) - 0.3)
     plot.set_ylim(bottom=0.0)
     plot.set_ylabel("share of importance (%)", fontsize=8)
-    plot.legend(fontsize=7)
+    _legend_above(figure, plot.get_legend_handles_labels()[0])
     return _marked(figure, synthetic)
 
 
@@ -269,6 +270,6 @@ def _marked(figure: Figure, synthetic: bool) -> Figure:
     return mark_synthetic(figure, synthetic)
 
 
-def _legend_above(figure: Figure, shown: Sequence[Patch | Line2D], title: str = "") -> None:
+def _legend_above(figure: Figure, shown: Sequence[Artist], title: str = "") -> None:
     handles = [*([Line2D([], [], linestyle="none", label=title)] if title else []), *shown]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=7)

@@ -1,16 +1,23 @@
-"""`explain_fcn.py` from end to end on a small run, and what it refuses."""
+"""From a small trained run to tables, figures and report; and what is refused."""
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ml4szeq import explain_fcn, explained_run, train_fcn
+from ml4szeq import explained_run, explanation_report, splits
 from ml4szeq.config import ExplainConfig, TrainConfig
+from ml4szeq.data import load
+from ml4szeq.sessions import trained_networks
+from shared import runs
 from shared.command import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 NAMES = ["AGE", "V_TN", "DXT_200"]
 
@@ -32,7 +39,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     made_table().to_csv(folder / "segments.csv", index=False)
     options = {"hidden": (6,), "epochs": 5, "members": 2, "batch": 8, "learning_rate": 0.03, "threads": 1}
-    train_fcn.main(TrainConfig(data=(folder / "segments.csv",), output=folder / "run", **options))
+    config = TrainConfig(data=(folder / "segments.csv",), output=folder / "run", **options)
+    run, source = runs.new_run("ml4szeq", 0, config, config.output), load(config.data)
+    provenance = runs.provenance(device="cpu", data=source.describe())
+    runs.write_json(run.path / "provenance.json", provenance)
+    segments = source.learnable()
+    trained_networks(segments, splits.every(segments.table, ["scenario"], [50.0], 0), config, run, provenance)
+    run.finish({})
     return folder
 
 
@@ -41,10 +54,23 @@ def asked(trained: Path, output: Path, **options) -> ExplainConfig:
     return ExplainConfig(**{"run": str(trained / "run"), "output": output} | quick | options)
 
 
+def explain(config: ExplainConfig) -> explained_run.Subject:
+    """What `explain_fcn.py` does."""
+    explained_run.check(config)
+    runs.check_new_run("ml4szeq-explanation", config.output)
+    subject = explained_run.subject_of(config)
+    provenance = runs.provenance(device="cpu", data=subject.describe())
+    findings = explained_run.findings_of(subject, config)
+    run = runs.new_run("ml4szeq-explanation", config.seed, config, config.output)
+    explanation_report.write(run, findings, runs.plain(config), provenance)
+    run.finish(explanation_report.results(findings))
+    return subject
+
+
 @pytest.fixture(scope="module")
 def explained(trained: Path) -> Path:
     """What `explain_fcn.py` writes of it."""
-    explain_fcn.main(asked(trained, trained / "explained"))
+    explain(asked(trained, trained / "explained"))
     return trained / "explained"
 
 
@@ -99,27 +125,32 @@ def test_results_and_report(explained: Path):
     }
 
 
-def test_the_same_seed_gives_the_same(trained: Path, explained: Path, tmp_path: Path):
-    explain_fcn.main(asked(trained, tmp_path / "again"))
+def test_the_script_and_the_same_seed(trained: Path, explained: Path, tmp_path: Path):
+    """In a process of its own it writes the same."""
+    words = ["--run", trained / "run", "--output", tmp_path / "again", "--repeats", "2", "--control", "2"]
+    words += ["--draws", "20", "--threads", "1", "--top", "2"]
+    script = [sys.executable, ROOT / "ml4szeq" / "explain_fcn.py", *words]
+    done = subprocess.run(list(map(str, script)), capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "60 segments explained by 10 networks" in done.stdout and "lrp: AGE, " in done.stdout
     for name in ("relevances.csv", "features.csv", "agreement.csv"):
         assert (tmp_path / "again" / name).read_bytes() == (explained / name).read_bytes()
 
 
-def test_the_final_network_without_a_control(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    explain_fcn.main(asked(trained, tmp_path / "final", networks="final", control=0, target="predicted"))
-    assert "explained by the final network, which has seen these segments" in capsys.readouterr().err
+def test_the_final_network_without_a_control(trained: Path, tmp_path: Path):
+    subject = explain(asked(trained, tmp_path / "final", networks="final", control=0, target="predicted"))
+    assert subject.notes == ["explained by the final network, which has seen these segments"]
     results = json.loads((tmp_path / "final" / "results.json").read_text(encoding="utf-8"))
     assert "above_noise" not in results and results["explained"] == "a class for each segment"
     assert not (tmp_path / "final" / "figures" / "noise.png").exists()
 
 
-def test_other_segments(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_other_segments(trained: Path, tmp_path: Path):
     other = made_table(("cam",), labels=False)
     other.loc[3, "AGE"] = np.nan
     other.to_csv(tmp_path / "other.csv", index=False)
-    explain_fcn.main(asked(trained, tmp_path / "other", data=(tmp_path / "other.csv",)))
-    said = capsys.readouterr().err
-    assert "1 segments lack a feature and are left out" in said
+    subject = explain(asked(trained, tmp_path / "other", data=(tmp_path / "other.csv",)))
+    assert "1 segments lack a feature and are left out" in subject.notes
     table = pd.read_csv(tmp_path / "other" / "relevances.csv")
     assert set(table["region"]) == {"cam"} and set(table["method"]) == {"lrp", "integrated_gradients"}
     assert table["segment"].nunique() == 29 and table["observed"].isna().all()
@@ -128,14 +159,14 @@ def test_other_segments(trained: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_other_segments_that_lack_a_column(trained: Path, tmp_path: Path):
     made_table(("cam",)).drop(columns="V_TN").to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(InputError, match=r"other\.csv: no column V_TN"):
-        explain_fcn.main(asked(trained, tmp_path / "out", data=(tmp_path / "other.csv",)))
+        explain(asked(trained, tmp_path / "out", data=(tmp_path / "other.csv",)))
     assert not (tmp_path / "out").exists()
 
 
 def test_other_segments_without_features(trained: Path, tmp_path: Path):
     made_table(("cam",)).assign(AGE=np.nan).to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(InputError, match="no segment has every feature; nothing can be explained"):
-        explain_fcn.main(asked(trained, tmp_path / "out", data=(tmp_path / "other.csv",)))
+        explain(asked(trained, tmp_path / "out", data=(tmp_path / "other.csv",)))
 
 
 def test_data_that_have_changed(trained: Path, tmp_path: Path):
@@ -145,7 +176,7 @@ def test_data_that_have_changed(trained: Path, tmp_path: Path):
     (tmp_path / "run" / "config.json").write_text(json.dumps(config), encoding="utf-8")
     made_table().assign(AGE=1.0 + np.arange(60)).to_csv(tmp_path / "segments.csv", index=False)
     with pytest.raises(InputError, match=r"has changed since .* was trained"):
-        explain_fcn.main(asked(tmp_path, tmp_path / "out"))
+        explain(asked(tmp_path, tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
@@ -161,14 +192,14 @@ def test_data_that_have_changed(trained: Path, tmp_path: Path):
 )
 def test_options_that_are_refused(options: dict, said: str, trained: Path, tmp_path: Path):
     with pytest.raises(InputError, match=said):
-        explain_fcn.main(asked(trained, tmp_path / "out", **options))
+        explain(asked(trained, tmp_path / "out", **options))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_taken(trained: Path, explained: Path):
     before = (explained / "results.json").read_bytes()
     with pytest.raises(InputError, match="must be a new or an empty folder"):
-        explain_fcn.main(asked(trained, explained))
+        explain(asked(trained, explained))
     assert (explained / "results.json").read_bytes() == before
 
 
