@@ -1,11 +1,9 @@
 """What training makes small: errors of classes, of magnitudes, or of both. Networks are stacked: (M, B, ...)."""
 
-from typing import Literal
-
 import torch
 from torch.nn import functional
 
-ClassLoss = Literal["cross_entropy", "ordinal"]
+from ml4szeq.config import ClassLoss
 
 
 def class_loss(
@@ -34,8 +32,8 @@ def magnitude_loss(predicted: torch.Tensor, scaled: torch.Tensor) -> torch.Tenso
     return torch.where(known, predicted - torch.where(known, scaled, 0.0), 0.0) ** 2
 
 
-def class_weights(target: torch.Tensor, n_classes: int) -> torch.Tensor:
-    """Weight (N,) of each row of classes (N,): every class that occurs weighs the same, the mean weight is 1."""
-    counts = torch.bincount(target, minlength=n_classes).to(torch.float32)
+def balanced(target: torch.Tensor) -> torch.Tensor:
+    """Weights (N,) of rows by their labels (N,): every label that occurs weighs the same, the mean weight is 1."""
+    counts = torch.bincount(target)
     occurring = (counts > 0).sum()
-    return (len(target) / (occurring * counts.clamp(min=1.0)))[target]
+    return (len(target) / (occurring * counts.clamp(min=1).to(torch.float32)))[target]

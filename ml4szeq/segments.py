@@ -131,15 +131,6 @@ def read_segments(
         if set(other) != set(names[0]):
             odd = sorted(set(other) ^ set(names[0]))
             raise InputError(f"{file}: column {odd[0]} is not in both this file and {files[0]}; give all files alike")
-    features = tuple(each for each in PUBLISHED if each in names[0]) + tuple(
-        each for each in names[0] if each not in PUBLISHED
-    )
-    for wanted in (*drop, *(keep or ())):
-        if wanted not in features:
-            raise InputError(f"{files[0]}: no feature {wanted} to {'drop' if wanted in drop else 'keep'}")
-    features = tuple(each for each in features if each not in set(drop) and (keep is None or each in set(keep)))
-    if not features:
-        raise InputError(f"{files[0]}: no features are left; they are the columns of numbers beside {', '.join(PLACE)}")
     table = pd.concat(parts, ignore_index=True)
     if LABEL not in table:
         if labelled:
@@ -149,20 +140,31 @@ def read_segments(
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
-    synthetic = bool("synthetic" in table and table["synthetic"].any())
-    return Segments(
-        table.drop(columns="synthetic", errors="ignore"), features, tuple(files), digest.hexdigest(), synthetic
-    )
+    return chosen(_segments(table, tuple(files), digest.hexdigest()), drop, keep)
 
 
-def of_table(table: pd.DataFrame, *, synthetic: bool) -> Segments:
-    """A table in memory, ours in layout; for the embedded default."""
+def of_table(table: pd.DataFrame) -> Segments:
+    """A table in memory, in our layout; for the embedded default."""
     digest = hashlib.sha256(table.to_csv(index=False, float_format="%.9g").encode()).hexdigest()
-    names = _features(table, Path("table"))
-    features = tuple(each for each in PUBLISHED if each in names) + tuple(
-        each for each in names if each not in PUBLISHED
-    )
-    return Segments(table.reset_index(drop=True), features, (), digest, synthetic)
+    return _segments(table.reset_index(drop=True), (), digest)
+
+
+def chosen(segments: Segments, drop: Iterable[str] = (), keep: Iterable[str] | None = None) -> Segments:
+    """The same with features left out.
+
+    Raises
+    ------
+    InputError
+        There is no such feature, or none is left.
+    """
+    drop, keep = tuple(drop), None if keep is None else tuple(keep)
+    for wanted in (*drop, *(keep or ())):
+        if wanted not in segments.features:
+            raise InputError(f"{segments.name}: no feature {wanted} to {'drop' if wanted in drop else 'keep'}")
+    left = tuple(each for each in segments.features if each not in drop and (keep is None or each in keep))
+    if not left:
+        raise InputError(f"{segments.name}: no feature is left; drop fewer")
+    return dataclasses.replace(segments, features=left)
 
 
 def check_varied(features: pd.DataFrame, where: str) -> None:
@@ -281,3 +283,12 @@ def _features(table: pd.DataFrame, file: Path) -> list[str]:
     if not names:
         raise InputError(f"{file}: no features; they are the columns of numbers beside {', '.join(PLACE)} and {LABEL}")
     return names
+
+
+def _segments(table: pd.DataFrame, paths: tuple[Path, ...], sha256: str) -> Segments:
+    names = _features(table, paths[0] if paths else Path("table"))
+    features = tuple(each for each in PUBLISHED if each in names) + tuple(
+        each for each in names if each not in PUBLISHED
+    )
+    synthetic = "synthetic" in table and bool(table["synthetic"].astype(bool).any())
+    return Segments(table.drop(columns="synthetic", errors="ignore"), features, paths, sha256, synthetic)

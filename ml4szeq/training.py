@@ -11,7 +11,7 @@ from ml4szeq import losses
 from ml4szeq.classes import EDGES, NO_EVENT, classified
 from ml4szeq.config import Recipe
 from ml4szeq.model import FullyConnected
-from ml4szeq.neighbours import Known, Neighbours
+from ml4szeq.neighbours import Kernel, Neighbours
 from ml4szeq.scaling import Scaler
 from ml4szeq.segments import Segments
 from ml4szeq.stacked import StackedNetworks
@@ -19,7 +19,7 @@ from ml4szeq.trained import Classifier
 from ml4szeq.views import Views
 from shared.command import InputError
 
-SHOWS = 30  # how often each training segment is shown to the neighbours' model as if held out
+SHOWS = 20  # how often each training segment is shown to the neighbours' model as if held out
 HIDDEN_SHARE = 0.1  # of these, with its whole region hidden
 Follow = Callable[[dict[str, float]], None]
 
@@ -65,7 +65,7 @@ def fitted(
     InputError
         There is nothing to be learnt from.
     """
-    edges, views = EDGES[recipe.classes], Views(recipe.relative, recipe.smooth, recipe.region_mean)
+    edges, views = EDGES[recipe.classes], Views(recipe.plain, recipe.relative, recipe.smooth, recipe.region_mean)
     magnitude = segments.magnitude if labels is None else labels
     values = views.derived(segments.table, segments.features)[train]
     table = segments.table.iloc[train]
@@ -76,15 +76,17 @@ def fitted(
     centre, spread = (magnitude[known].mean(), max(magnitude[known].std(), 1e-6)) if known.any() else (0.0, 1.0)
     generator = np.random.default_rng([seed, 1])
     neighbours, prior = None, None
-    if recipe.neighbours:
-        neighbours, shown = Neighbours.fit(
-            Known.of(table, classes, len(edges) + 1), exclusion, generator, shows=SHOWS, hidden_share=HIDDEN_SHARE
+    if recipe.neighbours and recipe.task != "regression":
+        neighbours = Neighbours.fit(
+            segments.table, segments.features, train, classes, len(edges) + 1, Kernel(), exclusion
         )
-        prior = torch.tensor(shown, dtype=torch.float32, device=device)
+        prior = torch.tensor(neighbours.shown(generator, SHOWS, HIDDEN_SHARE), dtype=torch.float32, device=device)
     regions = sorted(set(table["region"]))
     scaler = Scaler.fit(values)
     target = torch.tensor(classes, device=device)
-    weight = losses.class_weights(target.cpu(), len(edges) + 1).to(device)
+    number = torch.tensor([regions.index(each) for each in table["region"]])
+    groups = {"class": torch.tensor(classes), "region": number * (len(edges) + 1) + torch.tensor(classes)}
+    weight = losses.balanced(groups[recipe.weights]) if recipe.weights in groups else torch.ones(len(classes))
     lesson = Lesson(
         inputs=torch.tensor(scaler.apply(values), dtype=torch.float32, device=device),
         prior=prior,
@@ -92,8 +94,8 @@ def fitted(
         magnitude=torch.tensor(
             np.where(known, (magnitude - centre) / spread, np.nan), dtype=torch.float32, device=device
         ),
-        region=torch.tensor([regions.index(each) + 1 for each in table["region"]], device=device),
-        weight=weight if recipe.class_weights else torch.ones_like(weight),
+        region=(number + 1).to(device),
+        weight=weight.to(device),
     )
     members = _trained(lesson, recipe, len(edges) + 1, len(regions), seed, follow)
     return Classifier(
@@ -128,7 +130,12 @@ def _trained(
         "n_regions": n_regions,
         "embedding": recipe.embedding,
     }
-    stack = StackedNetworks([FullyConnected(**shape) for _ in range(recipe.members)]).to(device).train()
+    networks = [FullyConnected(**shape) for _ in range(recipe.members)]
+    if lesson.prior is not None:  # the neighbours' vote is where networks begin
+        for each in networks:
+            torch.nn.init.zeros_(each.classify.weight)
+            torch.nn.init.zeros_(each.classify.bias)
+    stack = StackedNetworks(networks).to(device).train()
     generator = torch.Generator(device=device).manual_seed(seed)
     weights = [value for name, value in stack.named_parameters() if name.endswith("weight") and value.dim() == 3]
     others = [value for name, value in stack.named_parameters() if not (name.endswith("weight") and value.dim() == 3)]
@@ -172,9 +179,6 @@ def _loss(
             final = logits + lesson.prior[shown, rows]
         each = losses.class_loss(final, lesson.target[rows], recipe.loss, recipe.label_smoothing)
         loss = loss + lesson.weight[rows] * each
-        if recipe.shrinkage:
-            added = logits - logits.mean(dim=-1, keepdim=True)
-            loss = loss + recipe.shrinkage * (added**2).sum(dim=-1)
     if magnitude is not None:
         loss = loss + losses.magnitude_loss(magnitude, lesson.magnitude[rows])
     return loss.mean(dim=1)

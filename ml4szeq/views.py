@@ -14,15 +14,16 @@ RELATIVE, SMOOTH, REGION = "@region", "~", "@mean"  # what follows a feature's n
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """Which are made beside the features themselves."""
+    """Which of them there are."""
 
+    plain: bool = True  # the features as they are
     relative: bool = False  # less the region's mean, over its standard deviation
     smooth: float = 0.0  # km: the mean over segments as near as that along the trench; 0 leaves it out
     region_mean: bool = False  # the region's mean
 
     def names(self, features: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of all columns, those of ``features`` first."""
-        found = list(features)
+        """Names of all columns, in order."""
+        found = list(features) if self.plain else []
         if self.relative:
             found += [f"{name}{RELATIVE}" for name in features]
         if self.smooth:
@@ -34,7 +35,7 @@ class Views:
     def derived(self, table: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
         """Values (N, F') in the order of `names`, NaN where nothing is known."""
         values = table[list(features)].to_numpy(dtype=float)
-        parts, region = [values], table["region"].to_numpy()
+        parts, region = [values] if self.plain else [], table["region"].to_numpy()
         mean, std, around = (np.full_like(values, np.nan) for _ in range(3))
         along = table["along_km"].to_numpy(dtype=float)
         for name in pd.unique(region):

@@ -1,0 +1,185 @@
+"""The tables, figures and the report of an evaluation."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ml4szeq import evaluation, evaluation_figures, figures, metrics
+from ml4szeq.baselines import NEAREST
+from ml4szeq.classes import EDGES
+from ml4szeq.config import EvaluateConfig
+from ml4szeq.fits import NETWORKS, OURS, PUBLISHED
+from ml4szeq.segments import Segments
+from shared.report import Report
+
+PROBABILISTIC = (*NETWORKS, "extra trees")
+KINDS = {
+    "random": "random folds (leaky: neighbours on both sides)",
+    "rupture": "ruptures kept together",
+    "scenario": "scenarios",
+    "region": "one region left out (all regions together)",
+    "unseen": "unseen files",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What an evaluation leaves behind."""
+
+    tables: dict[str, pd.DataFrame]  # by file name
+    figures: dict[str, Figure]
+    results: dict[str, Any]
+    report: Report
+
+
+def findings(
+    segments: Segments,
+    said: pd.DataFrame,
+    config: EvaluateConfig,
+    seconds: dict[str, float],
+    provenance: dict[str, Any],
+) -> Findings:
+    """All of it from the predictions of `evaluation.predictions`; ``seconds`` of fitting by model."""
+    edges, synthetic = EDGES[config.classes], segments.synthetic
+    scores = evaluation.scores(said, edges)
+    summary = evaluation.headline(scores)
+    kind, exclusion = _main(said)
+    shown = {model: evaluation.averaged(said, model, kind, exclusion) for model in PROBABILISTIC}
+    regions = evaluation.by_region(said, edges, "region", np.nan) if "region" in config.splits else None
+    tables = {
+        "scores": scores,
+        "summary": summary,
+        "predictions": evaluation.placed(segments, shown[OURS]),
+        "predictions_features": evaluation.placed(segments, shown[PUBLISHED]),
+    }
+    drawn = {
+        "score_bars": evaluation_figures.score_bars(summary, synthetic),
+        "calibration": evaluation_figures.calibration_and_curves(shown, edges, synthetic),
+        "confusion": figures.confusion({name: shown[name] for name in NETWORKS}, edges, synthetic),
+        "along_strike": figures.along_strike(evaluation.placed(segments, shown[OURS]), edges, synthetic),
+    }
+    if "scenario" in config.splits:
+        drawn["f1_by_distance"] = evaluation_figures.f1_by_distance(summary, synthetic)
+    if regions is not None:
+        tables["regions"] = regions
+        drawn["regions"] = evaluation_figures.regions(regions, synthetic)
+    tables["against_nearest"] = evaluation.differences(scores, OURS, NEAREST)
+    results: dict[str, Any] = {"summary": summary.to_dict("records"), "seconds": seconds}
+    if not synthetic and config.classes == 2:
+        tables["targets"] = evaluation.targets(summary)
+        results["targets"] = tables["targets"].to_dict("records")
+    report = _report(segments, tables, drawn, config, (kind, exclusion), seconds, provenance)
+    return Findings(tables, drawn, results, report)
+
+
+def summary_text(found: Findings) -> str:
+    """Macro-F1 by model and split, and the targets."""
+    text = "macro-F1\n" + _wide(found.tables["summary"]).round(3).to_string(na_rep="–")
+    if "targets" in found.tables:
+        table = found.tables["targets"]
+        lines = [f"  {'met' if row.met else 'NOT met'}: {row.target}: {row.figure:.3f}" for row in table.itertuples()]
+        text += "\ntargets (of the published table)\n" + "\n".join(lines)
+    return text
+
+
+def _main(said: pd.DataFrame) -> tuple[str, float]:
+    """The split whose predictions are shown: the published one where it is there."""
+    known = said.drop_duplicates(["kind", "exclusion"])[["kind", "exclusion"]].itertuples(index=False)
+    splits = list(known)
+    for kind, exclusion in splits:
+        if kind == "scenario" and exclusion == evaluation.MAIN:
+            return kind, exclusion
+    return splits[0]
+
+
+def _wide(summary: pd.DataFrame) -> pd.DataFrame:
+    """A row a model, a column a split."""
+    named = summary.assign(
+        split=[row.kind if np.isnan(row.exclusion) else f"{row.exclusion:g} km" for row in summary.itertuples()]
+    )
+    order = [
+        name
+        for kind in ("random", "rupture", "scenario", "region", "unseen")
+        for name in named[named["kind"] == kind]["split"].unique()
+    ]
+    models = evaluation.networks_first(summary["model"])
+    return named.pivot_table(index="model", columns="split", values="mean").reindex(index=models, columns=order)
+
+
+def _report(
+    segments: Segments,
+    tables: dict[str, pd.DataFrame],
+    drawn: dict[str, Figure],
+    config: EvaluateConfig,
+    main: tuple[str, float],
+    seconds: dict[str, float],
+    provenance: dict[str, Any],
+) -> Report:
+    about = {"command": provenance["command"], "commit": provenance["git_commit"], "data": segments.name}
+    about |= {"SHA-256": segments.sha256, "segments": len(segments), "seeds": config.seeds}
+    report = Report(
+        "Which trench segments break in great earthquakes",
+        "Networks and baselines on segments that they have not learnt from",
+        provenance=about,
+        synthetic=segments.synthetic,
+    )
+    wide = _wide(tables["summary"]).reset_index()
+    best = dict.fromkeys(wide.columns[1:], "high")
+    report.section("Macro-F1 by split")
+    report.paragraph(
+        "Mean over the parts of a split and over seeds; for one region left out, and for unseen files, of all segments "
+        "together. Neighbouring segments share an earthquake and so a label: random folds leak, and a scenario asks in "
+        "part for interpolation along one rupture, which the nearest segment does without physics. Leaving one region "
+        "out is what a forecast for another trench would be."
+    )
+    report.table(wide, "macro-F1", best=best)
+    if "f1_by_distance" in drawn:
+        report.figure(
+            drawn["f1_by_distance"], "Macro-F1 against the distance that training segments keep from test blocks."
+        )
+    report.figure(drawn["score_bars"], "Macro-F1 by kind of split; bars: one standard deviation over parts.")
+    if "targets" in tables:
+        report.section("Targets").table(
+            tables["targets"].assign(met=tables["targets"]["met"].map({True: "yes", False: "no"}))
+        )
+    report.section("Against the nearest segment")
+    report.paragraph(f"{OURS} less {NEAREST} in macro-F1, with Student's 95 % interval over the parts.")
+    report.table(tables["against_nearest"])
+    name = main[0] + ("" if np.isnan(main[1]) else f", {main[1]:g} km")
+    report.section(f"Predictions ({name})")
+    report.figure(drawn["along_strike"], f"{OURS}: observed and predicted class, probability of the highest class.")
+    report.figure(drawn["confusion"], "Observed and predicted classes, seeds averaged.")
+    report.figure(
+        drawn["calibration"], "Reliability with Wilson intervals, ROC, precision and recall of the highest class."
+    )
+    if "regions" in tables:
+        report.section("One region left out")
+        report.paragraph(
+            "A region in which one class alone has been observed has no ROC, and a macro-F1 of 1 or of at most 0.5: "
+            "accuracy is shown. Such regions: " + (_one_class(tables["regions"]) or "none") + "."
+        )
+        report.figure(drawn["regions"], "Accuracy in the region that was left out.")
+    report.section("All scores")
+    shown = tables["scores"][tables["scores"]["part"] == "all"]
+    means = (
+        shown.groupby(["kind", "exclusion", "model"], sort=False, dropna=False)[[*metrics.SCORES]].mean().reset_index()
+    )
+    report.table(means, "All parts of a split together, mean over seeds.")
+    report.table(
+        tables["summary"], "Macro-F1 with its spread over parts and over seeds, and Student's interval over parts."
+    )
+    report.section("Time")
+    report.table(
+        pd.DataFrame({"model": seconds.keys(), "seconds": seconds.values()}),
+        "Fitting, all splits and seeds, one core.",
+        digits=1,
+    )
+    return report
+
+
+def _one_class(regions: pd.DataFrame) -> str:
+    only = regions[regions["observed"] != "several"].drop_duplicates("region")
+    return ", ".join(f"{row.region} ({row.observed.replace('_', ' ')})" for row in only.itertuples())

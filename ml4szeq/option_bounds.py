@@ -1,0 +1,60 @@
+"""Within which bounds the numbers of a command line lie; what is outside is refused before any work, in one line."""
+
+import dataclasses
+import math
+from typing import Any
+
+from shared.command import InputError
+
+BOUNDS: dict[str, tuple[float, float | None]] = {  # least and most, both allowed; None: no bound
+    "embedding": (0, 64),
+    "smooth": (0, None),
+    "noise": (0, None),
+    "weight_decay": (0, None),
+    "exclusion": (0, None),
+    "epochs": (1, None),
+    "batch": (1, None),
+    "members": (1, 100),
+    "threads": (1, 1024),
+    "workers": (1, 1024),
+    "seeds": (1, 1000),
+    "trials": (1, None),
+    "folds": (2, 20),
+    "seed": (0, 2**31 - 1),
+}
+SHARES = ("dropout", "label_smoothing")
+MOST_UNITS = 8192
+
+
+def check(config: Any) -> None:
+    """Refuse numbers that nothing can be trained or evaluated with.
+
+    Raises
+    ------
+    InputError
+        It names the option and its bounds.
+    """
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    for name, value in given.items():
+        if value is None:  # the network's default
+            continue
+        if name in BOUNDS:
+            least, most = BOUNDS[name]
+            if not (math.isfinite(value) and least <= value and (most is None or value <= most)):
+                _refuse(name, value, f"give {least} or more" if most is None else f"give {least} to {most}")
+        elif name in SHARES and not 0.0 <= value < 1.0:
+            _refuse(name, value, "give a share from 0 to below 1")
+        elif name == "learning_rate" and not 0.0 < value <= 1.0:
+            _refuse(name, value, "give a number above 0, 1 at most")
+        elif name == "hidden" and (not value or any(not 1 <= each <= MOST_UNITS for each in value)):
+            raise InputError(
+                f"--hidden {' '.join(map(str, value))}: give one layer or more, of 1 to {MOST_UNITS} units"
+            )
+        elif name == "exclusions" and any(not (math.isfinite(each) and each >= 0) for each in value):
+            raise InputError(f"--exclusions {' '.join(map(str, value))}: give distances in km, 0 or more")
+    if given.get("network") == "neighbours" and given.get("task") == "regression":
+        raise InputError("--network neighbours: says something of classes; give --task classification or both")
+
+
+def _refuse(name: str, value: float, remedy: str) -> None:
+    raise InputError(f"--{name.replace('_', '-')} {value:.12g}: {remedy}")
