@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 from scipy.special import softmax
@@ -15,6 +14,7 @@ from scipy.special import softmax
 from ml4szeq import baselines, training
 from ml4szeq.classes import EDGES, classified
 from ml4szeq.config import EvaluateConfig, Network
+from ml4szeq.parallel import in_processes
 from ml4szeq.segments import Segments
 from ml4szeq.splits import Split
 from shared import runs
@@ -102,8 +102,7 @@ def fits(
     for split in splits:
         if split not in todo:
             done(split.name)
-    work = joblib.Parallel(n_jobs=config.workers, return_as="generator_unordered")
-    for name in work(joblib.delayed(_kept)(segments, split, config, folder) for split in todo):
+    for name in in_processes(_kept, [(segments, split, config, folder) for split in todo], config.workers):
         done(name)
     return ((split, Fit.load(folder / f"{split.name}.npz", split)) for split in splits)
 

@@ -83,6 +83,19 @@ class FullyConnected(nn.Module):
         magnitude = None if self.regress is None else self.regress(hidden)[:, 0]
         return logits, magnitude
 
+    def begin(self, generator: torch.Generator) -> "FullyConnected":
+        """Draw all weights anew, as PyTorch's layers do, from ``generator``; returns itself."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                bound = layer.in_features**-0.5
+                nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        if self.regions is not None:
+            nn.init.normal_(self.regions.weight, generator=generator)
+            with torch.no_grad():
+                self.regions.weight[0] = 0.0
+        return self
+
     def copy(self) -> "FullyConnected":
         """A network of this shape, with weights of its own."""
         return FullyConnected(**self.shape)

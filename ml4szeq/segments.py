@@ -145,7 +145,7 @@ def read_segments(
 
 def of_table(table: pd.DataFrame) -> Segments:
     """A table in memory, in our layout; for the embedded default."""
-    digest = hashlib.sha256(table.to_csv(index=False, float_format="%.9g").encode()).hexdigest()
+    digest = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     return _segments(table.reset_index(drop=True), (), digest)
 
 

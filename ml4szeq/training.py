@@ -119,7 +119,6 @@ def _trained(
     """The networks of the ensemble (on the CPU), each on batches of its own."""
     device = lesson.inputs.device
     number, n_inputs = lesson.inputs.shape
-    torch.manual_seed(seed)  # of the weights to begin with
     shape = {
         "n_inputs": n_inputs,
         "hidden": recipe.hidden,
@@ -130,7 +129,8 @@ def _trained(
         "n_regions": n_regions,
         "embedding": recipe.embedding,
     }
-    networks = [FullyConnected(**shape) for _ in range(recipe.members)]
+    start = torch.Generator().manual_seed(seed)
+    networks = [FullyConnected(**shape).begin(start) for _ in range(recipe.members)]
     if lesson.prior is not None:  # the neighbours' vote is where networks begin
         for each in networks:
             torch.nn.init.zeros_(each.classify.weight)
