@@ -19,7 +19,7 @@ from ml4szeq.rotation import PlatePair, read_poles
 from ml4szeq.sampling import PLACE, SamplingOptions, lacking, sample
 from ml4szeq.trench_geometry import Trench
 from ml4szeq.trench_lines import read_trenches
-from ml4szeq.trenches import TRENCHES
+from ml4szeq.trenches import TRENCHES, trench
 from shared import runs
 from shared.command import InputError
 
@@ -56,7 +56,7 @@ class Sources:
     def summary(self) -> str:
         """Lines that say what was found."""
         lines = ["embedded default, SYNTHETIC: made grids and a made catalogue"] if self.synthetic else []
-        segments = ", ".join(f"{region} {trench.length:.0f} km" for region, trench in self.trenches.items())
+        segments = ", ".join(f"{region} {line.length:.0f} km" for region, line in self.trenches.items())
         lines.append(f"{len(self.trenches)} trenches: {segments}" + ("; simplified lines" if self.simplified else ""))
         for name, grid in self.grids.items():
             known = QUANTITIES.get(name.partition("/")[0])
@@ -112,8 +112,8 @@ def gathered(config: SampleConfig) -> Sources:
 
 
 def simplified() -> dict[str, Trench]:
-    """Our simplified lines of the eight regions; walking along each, the downgoing plate is on the right."""
-    return {region: Trench(region, np.array(vertices)) for region, vertices in TRENCHES.items()}
+    """Our simplified lines of the eight regions."""
+    return {region: trench(region) for region in TRENCHES}
 
 
 def report(table: pd.DataFrame) -> str:
