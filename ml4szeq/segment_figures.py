@@ -14,16 +14,16 @@ from shared.plotting import COLOURS, mark_synthetic, new_figure
 GREAT = 8.0  # Mw
 # label of the axis: columns and their names in the legend; by what values are multiplied
 PANELS: tuple[tuple[str, dict[str, str], float], ...] = (
-    ("sediment (m)", {"SED_AVE": "SED"}, 1.0),
-    ("age (Ma)", {"AGE": "AGE"}, 1.0),
-    ("slab depth (km)", {f"DXT_{km}": f"DXT_{km}" for km in (200, 400, 600)}, 1.0),
-    ("slab depth\nderivative (km/km)", {f"FDM_{km}": f"FDM_{km}" for km in (200, 400, 600)}, 1.0),
-    ("velocity (mm/yr)", {"V_UP": "V_UP", "V_TN": "V_TN"}, 1.0),
-    ("free-air gravity\n(mGal)", {f"{q}_{p}_AVE": f"{q}_{p}" for q in ("FRE", "EGR") for p in ("DG", "UP")}, 1.0),
-    ("Bouguer gravity\n(mGal)", {"EGR_BG_UP_AVE": "EGR_BG_UP"}, 1.0),
-    ("geoid (m)", {f"{each}_UP_AVE": f"{each}_UP" for each in ("EGO", "EGO_L", "EGO_SL", "EGO_UM")}, 1.0),
-    ("roughness (m)", {f"{each}_DG_AVE": f"{each}_DG" for each in ("SRO", "IRO", "LRO")}, 1.0),
-    ("slab curvature\n(1/Mm)", {f"{each}_UP_AVE": f"{each}_UP" for each in ("CRD", "CRS", "CRM")}, 1e6),
+    ("sediment\n(m)", {"SED_AVE": "SED"}, 1.0),
+    ("age\n(Ma)", {"AGE": "AGE"}, 1.0),
+    ("slab depth\n(km)", {f"DXT_{km}": f"DXT_{km}" for km in (200, 400, 600)}, 1.0),
+    ("its change\n(km/km)", {f"FDM_{km}": f"FDM_{km}" for km in (200, 400, 600)}, 1.0),
+    ("velocity\n(mm/yr)", {"V_UP": "V_UP", "V_TN": "V_TN"}, 1.0),
+    ("free-air\n(mGal)", {f"{q}_{p}_AVE": f"{q}_{p}" for q in ("FRE", "EGR") for p in ("DG", "UP")}, 1.0),
+    ("Bouguer\n(mGal)", {"EGR_BG_UP_AVE": "EGR_BG_UP"}, 1.0),
+    ("geoid\n(m)", {f"{each}_UP_AVE": f"{each}_UP" for each in ("EGO", "EGO_L", "EGO_SL", "EGO_UM")}, 1.0),
+    ("roughness\n(m)", {f"{each}_DG_AVE": f"{each}_DG" for each in ("SRO", "IRO", "LRO")}, 1.0),
+    ("curvature\n(1/Mm)", {f"{each}_UP_AVE": f"{each}_UP" for each in ("CRD", "CRS", "CRM")}, 1e6),
     ("strain rate\n($10^{-9}$/yr)", {"INV_UP_AVE": "INV_UP", "DLT_UP_AVE": "DLT_UP"}, 1.0),
 )
 

@@ -30,7 +30,7 @@ def test_panels_and_what_they_show(table: pd.DataFrame, tmp_path):
     figure = along_trench(table, synthetic=True)
     axes = figure.axes
     labels = [each.get_ylabel() for each in axes]
-    assert labels == ["largest Mw", "sediment (m)", "slab depth (km)", "slab curvature\n(1/Mm)", "MINE"]
+    assert labels == ["largest Mw", "sediment\n(m)", "slab depth\n(km)", "curvature\n(1/Mm)", "MINE"]
     np.testing.assert_allclose(axes[1].lines[0].get_xydata()[:, 0], table["along_km"] / 1000.0, rtol=1e-12)
     np.testing.assert_allclose(axes[1].lines[0].get_ydata(), table["SED_AVE"], rtol=1e-12)
     assert len(axes[1].collections) == 1  # the band of one standard deviation
@@ -53,7 +53,7 @@ def test_panels_and_what_they_show(table: pd.DataFrame, tmp_path):
 
 def test_without_labels_and_without_features(table: pd.DataFrame):
     figure = along_trench(table.drop(columns="MR_GCMT").assign(region="mine"))
-    assert figure.axes[0].get_ylabel() == "sediment (m)"
+    assert figure.axes[0].get_ylabel() == "sediment\n(m)"
     assert all(len(each.patches) == 0 for each in figure.axes)
     assert figure.get_suptitle() == "mine"
     assert not [each for each in figure.texts if "SYNTHETIC" in each.get_text()]
