@@ -17,11 +17,11 @@ import pandas as pd
 import ray
 import torch
 
-from cgm_gm import generation, generators, ray_cluster
+from cgm_gm import generation, generators
 from cgm_gm.generation import Blocks
 from cgm_gm.generator import CHECKPOINT
 from cgm_gm.generators import AnyGenerator
-from shared import runs
+from shared import ray_cluster, runs
 
 AHEAD = 4  # blocks on their way, for every worker
 

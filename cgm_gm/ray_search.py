@@ -17,13 +17,12 @@ from ray.tune.search.hyperopt import HyperOptSearch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tqdm import tqdm
 
-from cgm_gm import ray_cluster
 from cgm_gm.config import SearchConfig
 from cgm_gm.generator import CHECKPOINT
 from cgm_gm.search_spaces import SPACES, STARTUP, Point
 from cgm_gm.search_trials import TRIAL, Shelf, Trial, run_trial
 from cgm_gm.waveform_file import Waveforms
-from shared import runs
+from shared import ray_cluster, runs
 
 AGAIN = 2  # times that a trial is begun anew whose worker was lost
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, option_bounds, points, ray_cluster
+from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, option_bounds, points
 from cgm_gm.coastline import known_outline
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
@@ -18,7 +18,7 @@ from cgm_gm.fas import FREQUENCIES
 from cgm_gm.generation import Blocks
 from cgm_gm.generator import CHECKPOINT
 from cgm_gm.generators import AnyGenerator
-from shared import runs
+from shared import ray_cluster, runs
 from shared.command import InputError
 from shared.predictions import SYNTHETIC
 

@@ -18,7 +18,7 @@ from hyperopt import STATUS_FAIL, STATUS_OK, Trials, tpe
 from hyperopt.base import JOB_STATE_DONE, Domain
 from tqdm import tqdm
 
-from cgm_gm import option_bounds, ray_cluster
+from cgm_gm import option_bounds
 from cgm_gm.config import PublishedRecipe, Recipe, SearchConfig
 from cgm_gm.data import Source
 from cgm_gm.fas import FREQUENCIES
@@ -26,6 +26,7 @@ from cgm_gm.generator import CHECKPOINT
 from cgm_gm.search_objective import LISTS
 from cgm_gm.search_spaces import SPACES, STARTUP, Point, Space
 from cgm_gm.search_trials import TRIAL, Shelf, Trial, run_trial
+from shared import ray_cluster
 from shared.command import InputError
 
 PROJECT, WHAT = "cgm_gm-search", "search"  # apart from trained runs: runs/cgm_gm/latest is always a generator

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from cgm_gm import ray_cluster
+from shared import ray_cluster
 from shared.command import InputError
 
 pytest.importorskip("ray", reason="Ray is an extra")
