@@ -36,7 +36,7 @@ PLANES = ("strike1", "dip1", "rake1", "strike2", "dip2", "rake2")
 SHALLOWEST, DEEPEST = -5.0, 750.0  # km; above sea level an event may lie, below 750 km none is known
 MAGNITUDES = (-2.0, 10.0)
 _LINES = 5  # of an event in ndk
-_TRUE = {"true": True, "1": True, "yes": True, "t": True, "false": False, "0": False, "no": False, "f": False}
+_TRUE = dict.fromkeys(("true", "yes", "t", "1"), 1.0) | dict.fromkeys(("false", "no", "f", "0"), 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Catalogue:
     table
         ``event_id`` (text), ``time`` (UTC; NaT where not known), ``lon`` (degrees east, -180 to 180), ``lat`` (degrees
         north), ``depth`` (km, positive down), ``mag`` (Mw). Where the source has them: `PLANES` (degrees, Aki and
-        Richards; NaN where not known), ``thrust`` (whether an interface thrust), ``length_km`` of the rupture along
-        strike and ``offset_km`` of its middle from the event along the trench (positive in segment order).
+        Richards; NaN where not known), ``thrust`` (1 an interface thrust, 0 none, NaN not known), ``length_km`` of the
+        rupture along strike and ``offset_km`` from the event to its middle along the trench, positive in segment order.
     origin
         The file, or what else it comes from.
     left_out
@@ -202,11 +202,12 @@ def _from_csv(path: Path) -> Catalogue:
         if found[name]:
             table[name] = _numbers(raw[found[name]].str.strip(), where, found[name])
     if "thrust" in raw:
-        table["thrust"] = raw["thrust"].str.strip().str.lower().map(_TRUE)
-        if table["thrust"].isna().any():
-            first = int(table["thrust"].isna().to_numpy().argmax())
-            raise InputError(f"{where(first)}: thrust {raw['thrust'].iloc[first]!r} is neither true nor false")
-        table["thrust"] = table["thrust"].astype(bool)
+        text = raw["thrust"].str.strip().str.lower()
+        table["thrust"] = text.map(_TRUE).astype(float)
+        wrong = table["thrust"].isna() & (text != "")
+        if wrong.any():
+            first = int(wrong.to_numpy().argmax())
+            raise InputError(f"{where(first)}: thrust {raw['thrust'].iloc[first]!r} is neither true nor false; mend it")
     if "length_km" in table and (table["length_km"] <= 0.0).any():
         raise InputError(f"{where(int((table['length_km'] <= 0.0).to_numpy().argmax()))}: length_km must be above 0")
     return _checked(table, str(path), where)
@@ -256,6 +257,7 @@ def _checked(table: pd.DataFrame, origin: str, where: Callable[[int], str]) -> C
     refuse(~table["mag"].between(*MAGNITUDES), "magnitude {mag:g} is not within -2 to 10; mend it or remove the event")
     refuse(table["depth"] > DEEPEST, "depth of {depth:g} km is below all earthquakes; is it in metres? Give km")
     refuse(table["depth"] < SHALLOWEST, "depth of {depth:g} km is in the air; depths are positive down: turn the sign")
+    refuse(table["event_id"].duplicated(), "event {event_id} is there already; keep one of the two")
     table["lon"] = np.where(table["lon"] > 180.0, table["lon"] - 360.0, table["lon"])
     if {"strike1", "dip1", "rake1"} <= set(table):
         other = np.column_stack(auxiliary_plane(table["strike1"], table["dip1"], table["rake1"]))

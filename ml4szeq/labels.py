@@ -35,8 +35,8 @@ class LabelOptions:
     smallest
         Least Mw. Global CMT is far from complete below about 5.
     thrust_only
-        Whether events whose mechanism is known count only as thrusts on the interface: column ``thrust`` where there
-        is one, otherwise by `interface_thrusts`. Events of unknown mechanism count.
+        Whether events whose mechanism is known count only as thrusts on the interface: by column ``thrust`` where it
+        is filled, otherwise by `interface_thrusts`. Events of unknown mechanism count.
     edges
         Mw between the classes that are counted.
     spacing
@@ -159,7 +159,7 @@ def _events_of_trenches(
     nearest = np.full(len(table), np.inf)
     region, middle = np.full(len(table), "", dtype=object), np.zeros(len(table))
     offset = table["offset_km"].fillna(0.0).to_numpy() if "offset_km" in table else np.zeros(len(table))
-    known = table["thrust"].to_numpy(dtype=bool) if "thrust" in table else None
+    told = table["thrust"].to_numpy(dtype=float) if "thrust" in table else np.full(len(table), np.nan)
     for code in pd.unique(segments["region"]):
         trench, reach = trenches[code], options.spacing / 2.0
         along, across = trench.project(table["lon"].to_numpy(), table["lat"].to_numpy())
@@ -168,7 +168,8 @@ def _events_of_trenches(
         counts &= (along >= at.min() - reach) & (along <= at.max() + reach)
         if options.thrust_only:
             azimuth = _azimuths(trench, along)
-            counts &= interface_thrusts(table, azimuth, trench.downgoing_side) if known is None else known
+            like = interface_thrusts(table, azimuth, trench.downgoing_side)
+            counts &= np.where(np.isnan(told), like, told == 1.0)
         counts &= np.abs(across) < nearest
         nearest[counts], region[counts] = np.abs(across[counts]), code
         middle[counts] = (along + offset)[counts]

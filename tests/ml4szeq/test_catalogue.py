@@ -116,7 +116,7 @@ def test_a_truncated_ndk_names_the_line(cut: int, tmp_path: Path):
     ],
 )
 def test_a_damaged_ndk(line: int, start: int, text: str, said: str, tmp_path: Path):
-    lines = (ndk_event() + ndk_event()).splitlines()
+    lines = (ndk_event("one") + ndk_event("two")).splitlines()
     wrong = lines[5 + line]
     lines[5 + line] = wrong[:start] + text + wrong[start + len(text) :]
     with pytest.raises(InputError, match=said):
@@ -129,15 +129,15 @@ def test_csv_and_its_aliases(tmp_path: Path):
     assert (row["event_id"], row["lon"], row["lat"], row["depth"], row["mag"]) == ("tohoku", 142.86, 38.1, 20.0, 9.1)
     assert row["time"] == pd.Timestamp("2011-03-11T05:46:24")
     text = "Origin_Time,LAT,Lon,Depth_km,Mw,strike,dip,rake,thrust,rupture_length\n"
-    text += "0869-07-13,38,203.5,20,8.6,200,12,90,yes,300\n,37,-170,10,7.0,,,,no,\n"
+    text += "0869-07-13,38,203.5,20,8.6,200,12,90,yes,300\n,37,-170,10,7.0,,,,no,\n,3,4,5,6,,,,,\n"
     table = read_catalogue(write(tmp_path / "b.csv", text)).table
-    assert list(table["lon"]) == [-156.5, -170.0]
-    assert list(table["event_id"]) == ["row2", "row3"]
+    assert list(table["lon"]) == [-156.5, -170.0, 4.0]
+    assert list(table["event_id"]) == ["row2", "row3", "row4"]
     assert pd.isna(table["time"].iloc[1])
-    assert list(table["thrust"]) == [True, False]
+    np.testing.assert_array_equal(table["thrust"], [1.0, 0.0, np.nan])
     np.testing.assert_allclose(table[PLANES].iloc[0], [200, 12, 90, 20, 78, 90], rtol=1e-9)
     assert table[PLANES].iloc[1].isna().all()
-    np.testing.assert_allclose(table["length_km"], [300.0, np.nan], rtol=0)
+    np.testing.assert_allclose(table["length_km"], [300.0, np.nan, np.nan], rtol=0)
 
 
 def test_events_without_a_magnitude_are_left_out_and_counted(tmp_path: Path):
@@ -159,6 +159,7 @@ def test_events_without_a_magnitude_are_left_out_and_counted(tmp_path: Path):
         (CSV + "b,,1,2,3,-2.5\n", r"row 3: magnitude -2\.5 is not within"),
         (CSV + "b,,1,,3,4\nc,,1,2,20000,4\n", "row 4: depth of 20000 km .* is it in metres"),
         (CSV + "b,,1,2,-30,4\n", "row 3: depth of -30 km .* positive down"),
+        (CSV + "tohoku,,1,2,3,4\n", "row 3: event tohoku is there already"),
         (CSV + "b,,one,2,3,4\n", "row 3: longitude 'one' is no number"),
         (CSV + "b,noon,1,2,3,4\n", "row 3: time 'noon' cannot be read"),
         ("lon,lat,depth,mag,thrust\n1,2,3,4,maybe\n", "row 2: thrust 'maybe' is neither true nor false"),

@@ -130,9 +130,10 @@ def test_which_events_count(change: dict, counts: bool):
         assert (found["MR_GCMT"] > 1.0).any()
 
 
-def test_an_event_belongs_to_the_nearest_trench_alone():
+@pytest.mark.parametrize("order", [("east", "near"), ("near", "east")])
+def test_an_event_belongs_to_the_nearest_trench_alone(order: tuple[str, str]):
     near = Trench("near", np.array([(0.0, 1.0), (10.0, 1.0)]))  # 111 km behind the other
-    trenches = {"east": EAST, "near": near}
+    trenches = {code: {"east": EAST, "near": near}[code] for code in order}
     found = label(
         table_of(trenches), trenches, catalogue(event(7.0, 500.0, across=90.0), event(6.0, 500.0, across=30.0))
     )
@@ -184,8 +185,9 @@ def test_mechanisms_count_by_choice():
     assert label(table_of(TRENCHES), TRENCHES, events)["MR_GCMT"].max() == 6.0
     anything = LabelOptions(thrust_only=False)
     assert label(table_of(TRENCHES), TRENCHES, events, anything)["MR_GCMT"].max() == 8.0
-    told = dataclasses.replace(events, table=table.assign(thrust=[False, True]))  # what is told goes before
-    assert label(table_of(TRENCHES), TRENCHES, told)["MR_GCMT"].max() == 8.0
+    for thrust, largest in (([0.0, 1.0], 8.0), ([np.nan, 1.0], 8.0), ([1.0, np.nan], 6.0)):  # what is told goes first
+        told = dataclasses.replace(events, table=table.assign(thrust=thrust))
+        assert label(table_of(TRENCHES), TRENCHES, told)["MR_GCMT"].max() == largest
 
 
 def test_what_cannot_be_labelled():

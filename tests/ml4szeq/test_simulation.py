@@ -117,7 +117,10 @@ def test_ruptures_grow_to_the_threshold(monkeypatch: pytest.MonkeyPatch):
     assert sorted(grow_ruptures(p, generator)) == [(2, 6), (10, 10), (25, 29)]  # the highest first, all in the end
     assert grow_ruptures(p, generator)[0] == (2, 6)
     assert grow_ruptures(np.full(5, -9.0), generator) == []
-    long = grow_ruptures(np.ones(200), generator)
+    p = np.ones(200)
+    p[120] = 2.0  # nucleates first, and has room on either side
+    long = grow_ruptures(p, generator)
+    assert long[0][0] <= 120 <= long[0][1]
     lengths = [last - first + 1 for first, last in long]
     assert max(lengths) <= simulation.LONGEST
     assert sum(lengths) == 200  # no segment breaks twice in a cycle
@@ -128,3 +131,21 @@ def test_magnitude_is_the_scaling_relation_turned_round():
         magnitude = simulation._magnitude(7, 7 + count - 1)
         np.testing.assert_allclose(rupture_length(magnitude), 50.0 * count, rtol=1e-9)
     assert simulation._magnitude(0, 2) < 8.0 < simulation._magnitude(0, 3)
+
+
+def test_noise_is_shared_by_neighbours():
+    generator = np.random.default_rng(0)
+    found = np.array([simulation._neighbourly(12, generator) for _ in range(4000)])
+    np.testing.assert_allclose(found.var(axis=0), 1.0, rtol=0.1)
+    np.testing.assert_allclose(np.mean(found[:, 5] * found[:, 6]), np.exp(-0.25), atol=0.05)  # of a Gaussian filter
+
+
+def test_events_lie_where_their_rupture_does(whole: simulation.Simulation):
+    trench = whole.trenches["sum"]  # bends
+    along = np.linspace(100.0, trench.length - 100.0, 300)
+    events = pd.DataFrame({"along": along, "across": 100.0, "depth": 20.0, "mag": 8.0, "thrust": True})
+    placed = simulation._placed(trench, events, np.random.default_rng(0))
+    found, across = trench.project(placed["lon"].to_numpy(), placed["lat"].to_numpy())
+    assert np.quantile(np.abs(found - along), 0.9) < 5.0
+    assert np.median(np.abs(across - 100.0)) < 5.0
+    assert placed["time"].between("1900-01-01", "2020-01-01").all()
