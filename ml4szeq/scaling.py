@@ -27,15 +27,17 @@ class Scaler:
 
     @classmethod
     def fit(cls, values: np.ndarray) -> "Scaler":
-        """From the training rows (N, F), NaN where missing; every column has to vary."""
+        """From the training rows (N, F), NaN where missing; a column that does not vary becomes 0."""
         median = np.nanmedian(values, axis=0)
         known = np.where(np.isnan(values), median, values)
         # exponents say nothing of values far below 1, such as curvatures in 1/m: standardise first
-        centre, unit = known.mean(axis=0), known.std(axis=0)
+        varied = known.max(axis=0) > known.min(axis=0)  # a spread of equal values may differ from 0 by rounding
+        centre = np.where(varied, known.mean(axis=0), known[0])
+        unit = np.where(varied, known.std(axis=0), 1.0)
         plain = (known - centre) / unit
         found = PowerTransformer(standardize=False).fit(plain)
         moved = yeo_johnson(plain, found.lambdas_)
-        return cls(median, centre, unit, found.lambdas_, moved.mean(axis=0), moved.std(axis=0))
+        return cls(median, centre, unit, found.lambdas_, moved.mean(axis=0), np.where(varied, moved.std(axis=0), 1.0))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scaled features (N, F), within `LARGEST` standard deviations."""

@@ -36,27 +36,35 @@ class Views:
         """Values (N, F') in the order of `names`, NaN where nothing is known."""
         values = table[list(features)].to_numpy(dtype=float)
         parts, region = [values] if self.plain else [], table["region"].to_numpy()
-        mean, std, around = (np.full_like(values, np.nan) for _ in range(3))
+        mean, gap, std, around = (np.full_like(values, np.nan) for _ in range(4))
         along = table["along_km"].to_numpy(dtype=float)
         for name in pd.unique(region):
             rows = np.flatnonzero(region == name)
             part = values[rows]
             mean[rows] = _mean(part)
-            std[rows] = np.sqrt(_mean((part - _mean(part)) ** 2))
+            # equal values: their mean may differ from them by rounding, which is no spread
+            same = np.isclose(part, mean[rows], rtol=1e-12, atol=0.0)
+            gap[rows] = np.where(same, 0.0, part - mean[rows])
+            std[rows] = np.sqrt(_mean(gap[rows] ** 2))
             if self.smooth:
                 near = np.abs(along[rows][:, None] - along[rows]) <= self.smooth
                 known = ~np.isnan(part)
                 with np.errstate(invalid="ignore"):
                     around[rows] = (near @ np.where(known, part, 0.0)) / (near @ known.astype(float))
         if self.relative:
-            parts.append(
-                np.where(std > 0, (values - mean) / np.where(std > 0, std, 1.0), np.where(np.isnan(std), np.nan, 0.0))
-            )
+            parts.append(gap / np.where(std > 0, std, 1.0))
         if self.smooth:
             parts.append(around)
         if self.region_mean:
             parts.append(mean)
         return np.concatenate(parts, axis=1)
+
+
+def within(table: pd.DataFrame, distance: float) -> np.ndarray:
+    """Weights (N, N) of a mean over the segments of the same region within ``distance`` km along the trench."""
+    region, along = table["region"].to_numpy(), table["along_km"].to_numpy(dtype=float)
+    near = (region[:, None] == region) & (np.abs(along[:, None] - along) <= distance)
+    return near / near.sum(axis=1, keepdims=True)
 
 
 def feature_of(name: str) -> str:
