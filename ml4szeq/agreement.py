@@ -92,7 +92,8 @@ def between_methods(
     for row, (a, b) in enumerate(combinations(values, 2)):
         each = pd.DataFrame([agreement(x, y, top) for x, y in zip(drawn[a], drawn[b], strict=True)])
         for measure in MEASURES:
-            table.loc[row, [f"{measure}_low", f"{measure}_high"]] = np.nanquantile(each[measure], ends)
+            if each[measure].notna().any():
+                table.loc[row, [f"{measure}_low", f"{measure}_high"]] = np.nanquantile(each[measure], ends)
     return table
 
 

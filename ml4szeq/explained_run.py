@@ -95,7 +95,9 @@ def subject_of(config: ExplainConfig) -> Subject:
         else:
             parts = parts_of(load_held_out(run), segments.table, segments.name)
     if final.neighbours is not None:
-        notes.append("what neighbouring labels say is no part of the network that is explained")
+        notes.append(
+            "what known classes nearby say is no part of what is explained: features correct it, and that is explained"
+        )
     planted = tuple(simulation.DRIVERS) if segments.synthetic else ()
     return Subject(run, options, segments, parts, final, planted, not config.data, notes)
 
@@ -110,12 +112,12 @@ def controls(subject: Subject, asked: Asked, number: int, seed: int) -> np.ndarr
     segments, options = subject.segments, subject.options
     if not number or not subject.own:
         return np.empty((0, len(subject.final.features)))
-    seeds = iter(range(seed + 1, seed + 1 + number))
+    seeds, recipe = iter(range(seed + 1, seed + 1 + number)), options.recipe(options.network)
 
     def fit(labels: np.ndarray) -> np.ndarray:
         rows = np.arange(len(segments))
         made = training.fitted(
-            segments, rows, options, next(seeds), exclusion=options.exclusion, labels=labels, device="cpu"
+            segments, rows, recipe, next(seeds), exclusion=options.exclusion, labels=labels, device="cpu"
         )
         return control_importance(made, segments, asked)
 

@@ -220,8 +220,9 @@ class _Work:
         return np.stack([values[..., columns].sum(axis=-1) for columns in self.columns.values()], axis=-1)
 
     def feature_values(self) -> np.ndarray:
-        """Scaled features (n, F); the region's number stands for the region."""
-        plain = self.inputs[:, : len(self.classifier.features)].numpy().astype(float)
+        """Scaled features (n, F), or the first column made of each; the region's number stands for the region."""
+        first = [self.columns[name][0] for name in self.classifier.features]
+        plain = self.inputs[:, first].numpy().astype(float)
         return np.column_stack([plain, self.region.numpy()]) if REGION in self.columns else plain
 
     def propagated(self, rule: lrp.Rule) -> np.ndarray:

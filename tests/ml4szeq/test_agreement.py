@@ -70,6 +70,13 @@ def test_between_methods_draws_the_same_groups_for_both():
     assert other["spearman_high"] - other["spearman_low"] > 0.05
 
 
+def test_between_methods_of_one_feature():
+    values = np.random.default_rng(0).normal(size=(20, 1))
+    given = {"lrp": values, "permutation": values}
+    table = agreement.between_methods(given, np.arange(20), np.random.default_rng(0), top=1, draws=20)
+    assert np.isnan(table["spearman_low"].iloc[0]) and table["jaccard_low"].iloc[0] == 1.0
+
+
 def test_within_and_across_and_chance():
     rng = np.random.default_rng(0)
     truth = np.arange(40.0)

@@ -226,3 +226,15 @@ def test_agreement_table(parts: list[Part], segments: Segments):
     assert table["pairs"].to_list() == [1, 1, 1, 1, 1, 3, 3, 1000]
     without = explanation.agreement_table(made, control[:0], made.by_part[0], 99, rng)
     assert len(without) == 6
+
+
+def test_networks_that_are_given_means_alone(segments: Segments):
+    """Without the features themselves; what stands for a feature's value is its mean along the trench."""
+    parts = halves(segments, dataclasses.replace(TINY, plain=False, smooth=60.0))
+    made = explained(parts, segments)
+    assert made.found.names == NAMES and made.found.inputs.shape == (80, 4)
+    rows = parts[0].rows
+    np.testing.assert_allclose(
+        made.found.inputs[rows], parts[0].classifier.inputs(segments.table)[rows].numpy(), rtol=1e-6
+    )
+    assert made.found.names[made.found.importance("lrp").argmax()] == "AGE"
