@@ -11,6 +11,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ml4szeq.classes import class_titles
 from ml4szeq.features import GROUPS, group_of, in_groups, title_of
@@ -87,7 +88,10 @@ def along_trench(
     bar = figure.colorbar(drawn, ax=body, orientation="horizontal", shrink=0.5, aspect=40, pad=0.02, extend=extend)
     bar.set_label(f"{UNITS[method]} {_of_class(found)}", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    strip.set_title(f"{REGION_NAMES.get(region, region)}: {TITLES[method]}", loc="left", fontsize=9)
+    bar.locator = MaxNLocator(6)
+    bar.update_ticks()
+    method_name = SHORT.get(method, method).replace("\n", " ")
+    strip.set_title(f"{REGION_NAMES.get(region, region)}: {method_name}", loc="left", fontsize=9)
     return _marked(figure, found.synthetic)
 
 

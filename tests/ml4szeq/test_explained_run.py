@@ -1,6 +1,7 @@
 """From a small trained run to tables, figures and report; and what is refused."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -39,14 +40,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     made_table().to_csv(folder / "segments.csv", index=False)
     options = {"hidden": (6,), "epochs": 5, "members": 2, "batch": 8, "learning_rate": 0.03, "threads": 1}
-    config = TrainConfig(data=(folder / "segments.csv",), output=folder / "run", **options)
-    run, source = runs.new_run("ml4szeq", 0, config, config.output), load(config.data)
+    trained_run(folder / "run", TrainConfig(data=(folder / "segments.csv",), **options))
+    return folder
+
+
+def trained_run(path: Path, config: TrainConfig) -> None:
+    """What `train_fcn.py` leaves for others to read."""
+    run, source = runs.new_run("ml4szeq", 0, config, path), load(config.data)
     provenance = runs.provenance(device="cpu", data=source.describe())
     runs.write_json(run.path / "provenance.json", provenance)
     segments = source.learnable()
     trained_networks(segments, splits.every(segments.table, ["scenario"], [50.0], 0), config, run, provenance)
     run.finish({})
-    return folder
 
 
 def asked(trained: Path, output: Path, **options) -> ExplainConfig:
@@ -201,6 +206,14 @@ def test_a_folder_that_is_taken(trained: Path, explained: Path):
     with pytest.raises(InputError, match="must be a new or an empty folder"):
         explain(asked(trained, explained))
     assert (explained / "results.json").read_bytes() == before
+
+
+def test_neighbours_are_named_with_their_weight(tmp_path: Path):
+    made_table().to_csv(tmp_path / "segments.csv", index=False)
+    config = TrainConfig(data=(tmp_path / "segments.csv",), network="neighbours", epochs=1, members=1, hidden=(4,))
+    trained_run(tmp_path / "run", config)
+    (note,) = explained_run.subject_of(asked(tmp_path, tmp_path / "out")).notes
+    assert re.match(r"explained is what features add .*: \S+ in logits .* beside \S+ of these", note)
 
 
 def test_planted_drivers_are_known_of_made_segments_alone(trained: Path, tmp_path: Path):

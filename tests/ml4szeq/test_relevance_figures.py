@@ -44,7 +44,7 @@ def test_along_a_trench():
     found = made()
     figure = relevance_figures.along_trench(found, "lrp", "ryu", limit=1.5, planted=("AGE",))
     texts = drawn(figure)
-    assert "Ryukyu-Nankai: layer-wise relevance propagation" in texts
+    assert "Ryukyu-Nankai: LRP" in texts
     assert {"physical state", "dynamics", "kinematics", "observed", "predicted", "★ AGE", "Mw < 8"} <= set(texts)
     assert "distance along the trench (km)" in texts and "relevance for Mw ≥ 8" in texts
     strip, body = figure.axes[:2]
