@@ -96,6 +96,10 @@ def subject_of(config: ExplainConfig) -> Subject:
             parts = parts_of(load_held_out(run), segments.table, segments.name)
     if final.neighbours is not None and config.target != "magnitude":
         notes.append(_against_neighbours(final, segments))
+    if final.average:
+        notes.append(
+            f"explained is what networks say of a segment itself, before an average within {final.average:g} km"
+        )
     planted = tuple(simulation.DRIVERS) if segments.synthetic else ()
     return Subject(run, options, segments, parts, final, planted, not config.data, notes)
 

@@ -2,8 +2,9 @@
 
 Each segment is explained by the ensemble that has not seen it, or all of them by the final one. Columns that were made
 of a feature, such as its mean along the trench, count towards that feature: their relevances are added, and they are
-permuted together. What a network learnt of a region by itself counts as `REGION`. What neighbouring labels say is no
-part of the network that is explained.
+permuted together. A feature of which networks were given no column has no relevance. What a network learnt of a region
+by itself counts as `REGION`. Explained is what networks say of a segment by its own inputs: what known classes nearby
+say is no part of it, nor is an average along strike that is taken afterwards.
 """
 
 import dataclasses
@@ -196,6 +197,8 @@ class _Work:
         self.observed = observed[part.rows]
         # of the whole table: views look along the trench
         self.inputs = part.classifier.inputs(segments.table)[part.rows]
+        views = part.classifier.views.derived(segments.table, part.classifier.features)
+        self.scaled = part.classifier.scaler.apply(views)[part.rows]  # also what the networks are not given
         self.region = part.classifier.region_numbers(segments.table)[part.rows]
         self.prior = None
         if part.classifier.neighbours is not None:
@@ -221,8 +224,8 @@ class _Work:
 
     def feature_values(self) -> np.ndarray:
         """Scaled features (n, F), or the first column made of each; the region's number stands for the region."""
-        first = [self.columns[name][0] for name in self.classifier.features]
-        plain = self.inputs[:, first].numpy().astype(float)
+        made_of = [feature_of(name) for name in self.classifier.views.names(self.classifier.features)]
+        plain = self.scaled[:, [made_of.index(name) for name in self.classifier.features]]
         return np.column_stack([plain, self.region.numpy()]) if REGION in self.columns else plain
 
     def propagated(self, rule: lrp.Rule) -> np.ndarray:

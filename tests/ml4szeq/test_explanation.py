@@ -235,6 +235,20 @@ def test_networks_that_are_given_means_alone(segments: Segments):
     assert made.found.names == NAMES and made.found.inputs.shape == (80, 4)
     rows = parts[0].rows
     np.testing.assert_allclose(
-        made.found.inputs[rows], parts[0].classifier.inputs(segments.table)[rows].numpy(), rtol=1e-6
+        made.found.inputs[rows], parts[0].classifier.inputs(segments.table)[rows].numpy(), rtol=1e-5, atol=1e-6
     )
+    assert made.found.names[made.found.importance("lrp").argmax()] == "AGE"
+
+
+def test_a_feature_that_networks_are_not_given(segments: Segments):
+    """It keeps its place and its values, and has no relevance by any method."""
+    parts = halves(segments, dataclasses.replace(TINY, average=60.0, consistent=True))
+    left_out = [sorted(set(NAMES) - set(each.classifier.input_names)) for each in parts]
+    assert left_out[0] and "AGE" not in left_out[0]
+    made = explained(parts, segments)
+    for part, names in zip(parts, left_out, strict=True):
+        for name in names:
+            column = NAMES.index(name)
+            assert all((each[part.rows, column] == 0.0).all() for each in made.found.values.values())
+            assert np.ptp(made.found.inputs[part.rows, column]) > 1.0
     assert made.found.names[made.found.importance("lrp").argmax()] == "AGE"
