@@ -51,7 +51,11 @@ def with_unseen(segments: Segments, paths: Sequence[Path]) -> tuple[Segments, Sp
             "unseen files have to hold other segments"
         )
     both = Segments(
-        table, segments.features, (*segments.paths, *unseen.paths), segments.sha256 + unseen.sha256, segments.synthetic
+        table,
+        segments.features,
+        (*segments.paths, *unseen.paths),
+        segments.sha256 + unseen.sha256,
+        segments.synthetic or unseen.synthetic,
     )
     kept = both.complete & ~np.isnan(both.magnitude)
     old = np.arange(len(table)) < len(segments)

@@ -25,6 +25,7 @@ SPACING = 50.0  # km from segment to segment of the published table
 PLACE = ("region", "segment", "along_km", "lon", "lat", "azimuth")
 TOLD = ("rupture_id", "moment", "energy")  # by a catalogue, beside the label
 MAGNITUDES = (3.0, 10.0)  # what a label can be, beside NO_EVENT
+MOST = 1e6  # segments along a trench
 LAYOUT = "give the columns region, segment (and along_km), or one file a region named by its code"
 
 
@@ -200,8 +201,16 @@ def _read(file: Path) -> pd.DataFrame:
         table = pd.read_csv(
             io.StringIO(text), skipinitialspace=True, dtype={"rupture_id": "string", "region": "string"}
         )
+        header = pd.read_csv(io.StringIO(text), skipinitialspace=True, header=None, nrows=1, dtype=str)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{file}: not a CSV table ({reason_of(error)}); {LAYOUT}") from None
+    names = header.iloc[0].dropna().str.strip()
+    if names.duplicated().any():  # pandas would call the second one AGE.1
+        raise InputError(f"{file}: column {names[names.duplicated()].iloc[0]} is there twice; remove one")
+    if not isinstance(table.index, pd.RangeIndex):  # pandas would take the first column for row names
+        raise InputError(
+            f"{file}: more cells in a row than in the header; name every column, or remove the last commas"
+        )
     table.columns = [str(name).strip() for name in table.columns]
     if not len(table):
         raise InputError(f"{file}: no rows below the header; give a row for every segment")
@@ -217,9 +226,10 @@ def _read(file: Path) -> pd.DataFrame:
         if name not in ("region", "rupture_id", "synthetic"):
             table[name] = _numbers(table[name], name, file)
     segment = table["segment"].to_numpy(dtype=float)
-    if not (np.isfinite(segment).all() and (segment == np.round(segment)).all()):
-        bad = int(np.argmax(~(np.isfinite(segment) & (segment == np.round(segment)))))
-        raise InputError(f"{file}: row {bad + 2}, column segment: not a whole number; count segments along the trench")
+    whole = (np.abs(segment) < MOST) & (segment == np.round(segment))
+    if not whole.all():
+        row = int(np.argmin(whole))
+        raise InputError(f"{file}: row {row + 2}, column segment: not a whole number; count segments along the trench")
     table["segment"] = segment.astype(int)
     if "along_km" not in table:
         table.insert(2, "along_km", segment * SPACING)
@@ -290,5 +300,5 @@ def _segments(table: pd.DataFrame, paths: tuple[Path, ...], sha256: str) -> Segm
     features = tuple(each for each in PUBLISHED if each in names) + tuple(
         each for each in names if each not in PUBLISHED
     )
-    synthetic = "synthetic" in table and bool(table["synthetic"].astype(bool).any())
+    synthetic = "synthetic" in table and bool(table["synthetic"].dropna().astype(bool).any())
     return Segments(table.drop(columns="synthetic", errors="ignore"), features, paths, sha256, synthetic)
