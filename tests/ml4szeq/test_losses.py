@@ -90,3 +90,14 @@ def test_balanced_weights():
 
 def test_balanced_weights_of_one_label():
     assert losses.balanced(torch.tensor([1, 1, 1])).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_balanced_weights_of_regions_within_their_class():
+    """Every class weighs the same, and within it every region that has it."""
+    target = torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, 1, 0])
+    region = torch.tensor([0, 0, 0, 0, 2, 2, 2, 0, 0, 1])
+    weight = balanced(target, region)
+    np.testing.assert_allclose(weight.sum(), 10.0, rtol=1e-6)
+    sums = {(k, r): float(weight[(target == k) & (region == r)].sum()) for k in range(2) for r in range(3)}
+    expected = {(0, 0): 5 / 3, (0, 1): 5 / 3, (0, 2): 5 / 3, (1, 0): 2.5, (1, 1): 0.0, (1, 2): 2.5}
+    np.testing.assert_allclose(list(sums.values()), list(expected.values()), rtol=1e-5)

@@ -42,13 +42,14 @@ def skewed() -> np.ndarray:
     )
 
 
-def test_as_scikit_learn_does_it_with_standardised_features():
+def test_as_scikit_learn_does_it():
     values = skewed()
-    plain = (values - values.mean(axis=0)) / values.std(axis=0)
-    theirs = PowerTransformer(method="yeo-johnson", standardize=True).fit_transform(plain)
-    np.testing.assert_allclose(
-        Scaler.fit(values).apply(values), np.clip(theirs, -LARGEST, LARGEST), rtol=1e-6, atol=1e-9
-    )
+    values[:, 1] /= values[
+        :, 1
+    ].std()  # exponents say nothing of values far below 1: these are in units of their spread
+    theirs = PowerTransformer(method="yeo-johnson", standardize=True).fit_transform(values)
+    ours = Scaler.fit(skewed()).apply(skewed())
+    np.testing.assert_allclose(ours, np.clip(theirs, -LARGEST, LARGEST), rtol=1e-6, atol=1e-9)
 
 
 def test_scaled_features_have_mean_0_and_spread_1():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml4szeq.views import Views, feature_of
+from ml4szeq.views import Views, feature_of, within
 
 NAN = math.nan
 TABLE = pd.DataFrame(
@@ -79,3 +79,12 @@ def test_labels_are_not_looked_at():
     table = TABLE.assign(MR_GCMT=[8.0, 9.0, 1.0, 5.0, 7.0])
     views = Views(relative=True, smooth=60.0, region_mean=True)
     np.testing.assert_array_equal(views.derived(table, ("AGE",)), views.derived(TABLE, ("AGE",)))
+
+
+def test_weights_of_a_mean_along_the_trench():
+    weight = within(TABLE, 50.0)
+    np.testing.assert_allclose(weight.sum(axis=1), 1.0, rtol=1e-12)
+    known = TABLE.assign(AGE=[5.0, 3.0, 1.0, 7.0, 2.0])
+    np.testing.assert_allclose(
+        weight @ known["AGE"], Views(plain=False, smooth=50.0).derived(known, ("AGE",))[:, 0], rtol=1e-12
+    )
