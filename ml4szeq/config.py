@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -29,6 +29,8 @@ class Recipe:
     relative: bool = False
     smooth: float = 0.0
     region_mean: bool = False
+    consistent: bool = False
+    average: float = 0.0
     neighbours: bool = False
     loss: ClassLoss = "cross_entropy"
     label_smoothing: float = 0.05
@@ -45,8 +47,10 @@ class Recipe:
 # blocks within the training part of every split, never on test blocks (README, "How the networks were chosen").
 RECIPES: dict[Network, Recipe] = {
     "features": Recipe(),
-    "along_strike": Recipe(smooth=200.0, region_mean=True),
-    "transfer": Recipe(plain=False, smooth=200.0, weights="region", epochs=60),
+    "along_strike": Recipe(
+        smooth=200.0, region_mean=True, average=200.0, dropout=0.5, noise=0.5, weight_decay=1.0, epochs=60
+    ),
+    "transfer": Recipe(consistent=True, average=200.0, weights="region", epochs=50),
     "neighbours": Recipe(
         neighbours=True,
         hidden=(32, 32),
@@ -85,6 +89,10 @@ class RecipeOptions:
     """Add each feature's mean over segments within so many km along the trench; 0: none."""
     region_mean: bool | None = None
     """Add each feature's mean over the region."""
+    consistent: bool | None = None
+    """Leave out inputs whose relation to the class changes its sign from region to region."""
+    average: float | None = None
+    """Average what the networks say over segments within so many km along the trench; 0: not at all."""
     loss: ClassLoss | None = None
     """Of the classes; ordinal is the ranked probability score."""
     label_smoothing: float | None = None
@@ -119,12 +127,15 @@ class TrainConfig(RecipeOptions):
     features: tuple[str, ...] = ()
     """Features to use; none given: all of the table."""
     network: Network = "features"
-    """features: the table's own. along_strike: with their means along the trench and over the region. transfer: means
-    along the trench only, for regions without a label. neighbours: features correct what known classes nearby say."""
+    """features: the table's own. along_strike: with their means along the trench and over the region,
+    and answers averaged along the trench. transfer: for
+    regions without a label, by features whose relation to the class is the same everywhere. neighbours: features correct what known classes nearby say."""
     split: Literal["scenario", "rupture", "region", "random"] = "scenario"
     """Which segments are held out: blocks along strike, whole ruptures, whole regions, or any (leaky)."""
     exclusion: float = 50.0
     """Distance in km along the trench that training segments keep from a held-out block of a scenario."""
+    searched: Annotated[str | None, tyro.conf.arg(name="recipe")] = None
+    """Run folder of random_search.py, or latest: every network by the recipe found for it, without its test block."""
     output: Path | None = None
     """Run folder to write, new or empty; default: runs/ml4szeq/<time>-seed<k>."""
     resume: Path | None = None
@@ -135,6 +146,44 @@ class TrainConfig(RecipeOptions):
     """cpu, cuda or auto; networks this small are fastest on a CPU."""
     threads: int = 2
     """CPU threads."""
+
+
+@dataclass(frozen=True)
+class SearchConfig(RecipeOptions):
+    """Search at random for recipes; an option of the recipe that is given is not searched."""
+
+    data: tuple[Path, ...] = ()
+    """Tables of segments, or folders of them; none: the embedded synthetic default."""
+    drop: tuple[str, ...] = ()
+    """Features to leave out."""
+    features: tuple[str, ...] = ()
+    """Features to use; none given: all of the table."""
+    network: Network = "features"
+    """Which network's recipe, as of train_fcn.py."""
+    split: Literal["scenario", "rupture", "region", "random"] = "scenario"
+    """Which segments the search for a recipe never sees, as of train_fcn.py."""
+    exclusion: float = 50.0
+    """Distance in km along the trench that training segments keep from a held-out block, inner ones too."""
+    trials: int = 30
+    """Recipes to try; the first is the network's default."""
+    folds: int = 3
+    """Inner blocks that judge a recipe, in the training part of every split."""
+    trial_members: int = 2
+    """Networks of a trial's ensembles; --members is of the final ones."""
+    units: tuple[int, int] = (16, 800)
+    """Least and most units of a hidden layer."""
+    engine: Literal["local", "ray"] = "local"
+    """local: trials in processes of this machine; ray: on a Ray cluster."""
+    workers: int = 2
+    """Trials at a time; what is found is the same whatever their number."""
+    address: str | None = None
+    """Of a running Ray cluster, HOST:PORT or auto; none: one is started on this machine."""
+    output: Path | None = None
+    """Run folder to write, new or empty; default: runs/ml4szeq-search/<time>-seed<k>."""
+    resume: Path | None = None
+    """Run folder of a search that was interrupted, to go on with."""
+    seed: int = 0
+    """Of proposals, weights, batches and splits."""
 
 
 @dataclass(frozen=True)

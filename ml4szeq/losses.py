@@ -32,8 +32,19 @@ def magnitude_loss(predicted: torch.Tensor, scaled: torch.Tensor) -> torch.Tenso
     return torch.where(known, predicted - torch.where(known, scaled, 0.0), 0.0) ** 2
 
 
-def balanced(target: torch.Tensor) -> torch.Tensor:
-    """Weights (N,) of rows by their labels (N,): every label that occurs weighs the same, the mean weight is 1."""
-    counts = torch.bincount(target)
-    occurring = (counts > 0).sum()
-    return (len(target) / (occurring * counts.clamp(min=1).to(torch.float32)))[target]
+def balanced(target: torch.Tensor, region: torch.Tensor | None = None) -> torch.Tensor:
+    """Weights (N,) by which every class (N,) that occurs weighs the same in the loss; their mean is 1.
+
+    With the ``region`` (N,) of each row, every region that has a class weighs the same within it.
+    """
+    weight = 1.0 / _counts(target)
+    if region is not None:
+        pair = target * (int(region.max()) + 1) + region
+        weight = 1.0 / _counts(pair)
+        weight = weight / torch.zeros(int(target.max()) + 1).index_add(0, target, weight)[target]
+    return weight * len(weight) / weight.sum()
+
+
+def _counts(labels: torch.Tensor) -> torch.Tensor:
+    """How often the label of each row (N,) occurs."""
+    return torch.bincount(labels)[labels].to(torch.float32)

@@ -9,12 +9,14 @@ from shared.command import InputError
 BOUNDS: dict[str, tuple[float, float | None]] = {  # least and most, both allowed; None: no bound
     "embedding": (0, 64),
     "smooth": (0, None),
+    "average": (0, None),
     "noise": (0, None),
     "weight_decay": (0, None),
     "exclusion": (0, None),
     "epochs": (1, None),
     "batch": (1, None),
     "members": (1, 100),
+    "trial_members": (1, 100),
     "threads": (1, 1024),
     "workers": (1, 1024),
     "seeds": (1, 1000),
@@ -52,6 +54,8 @@ def check(config: Any) -> None:
             )
         elif name == "exclusions" and any(not (math.isfinite(each) and each >= 0) for each in value):
             raise InputError(f"--exclusions {' '.join(map(str, value))}: give distances in km, 0 or more")
+    if given.get("batch") == 1 and given.get("batch_norm"):
+        raise InputError("--batch 1: batch norm needs 2 segments or more in a step; give 2, or --no-batch-norm")
     if given.get("network") == "neighbours" and given.get("task") == "regression":
         raise InputError("--network neighbours: says something of classes; give --task classification or both")
 

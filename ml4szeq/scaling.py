@@ -2,7 +2,7 @@
 
 Yeo and Johnson (2000): for x >= 0, ((x + 1)^L - 1) / L, or ln(x + 1) where L = 0; for x < 0,
 -((1 - x)^(2 - L) - 1) / (2 - L), or -ln(1 - x) where L = 2. Exponents L are of the greatest likelihood
-(scikit-learn); then mean 0, standard deviation 1.
+(scikit-learn); then mean 0, standard deviation 1. Features keep their units, as published.
 """
 
 import dataclasses
@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import PowerTransformer
 
+SMALL = 1e-3  # standard deviation below which a feature, such as a curvature in 1/m, is measured in units of it
 LARGEST = 4.0  # standard deviations: an exponent can carry a value that training has not seen very far out
 
 
 @dataclasses.dataclass(frozen=True)
 class Scaler:
-    """Medians (F,) for what is missing; then unit, exponent, mean and standard deviation (F,) of each feature."""
+    """Medians (F,) for what is missing; unit, exponent, mean and standard deviation (F,) of each feature."""
 
     median: np.ndarray
-    centre: np.ndarray
     unit: np.ndarray
     exponent: np.ndarray
     mean: np.ndarray
@@ -30,19 +30,18 @@ class Scaler:
         """From the training rows (N, F), NaN where missing; a column that does not vary becomes 0."""
         median = np.nanmedian(values, axis=0)
         known = np.where(np.isnan(values), median, values)
-        # exponents say nothing of values far below 1, such as curvatures in 1/m: standardise first
-        varied = known.max(axis=0) > known.min(axis=0)  # a spread of equal values may differ from 0 by rounding
-        centre = np.where(varied, known.mean(axis=0), known[0])
-        unit = np.where(varied, known.std(axis=0), 1.0)
-        plain = (known - centre) / unit
-        found = PowerTransformer(standardize=False).fit(plain)
-        moved = yeo_johnson(plain, found.lambdas_)
-        return cls(median, centre, unit, found.lambdas_, moved.mean(axis=0), np.where(varied, moved.std(axis=0), 1.0))
+        varied = known.max(axis=0) > known.min(axis=0)  # equal values may have a standard deviation by rounding
+        std = known.std(axis=0)
+        unit = np.where(varied & (std < SMALL), std, 1.0)
+        found = PowerTransformer(standardize=False).fit(known / unit)
+        moved = yeo_johnson(known / unit, found.lambdas_)
+        mean = np.where(varied, moved.mean(axis=0), moved[0])
+        return cls(median, unit, found.lambdas_, mean, np.where(varied, moved.std(axis=0), 1.0))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scaled features (N, F), within `LARGEST` standard deviations."""
         known = np.where(np.isnan(values), self.median, values)
-        moved = yeo_johnson((known - self.centre) / self.unit, self.exponent)
+        moved = yeo_johnson(known / self.unit, self.exponent)
         return np.clip((moved - self.mean) / self.std, -LARGEST, LARGEST)
 
     def content(self) -> dict[str, list[float]]:

@@ -13,7 +13,7 @@ from ml4szeq.classes import class_names
 from ml4szeq.model import FullyConnected
 from ml4szeq.neighbours import Neighbours
 from ml4szeq.scaling import Scaler
-from ml4szeq.views import Views
+from ml4szeq.views import Views, within
 from shared import torch_tools
 from shared.command import InputError
 from shared.runs import Run
@@ -31,6 +31,8 @@ class Classifier:
     edges: tuple[float, ...]
     task: str
     scaler: Scaler
+    kept: tuple[bool, ...]  # which columns of the views the networks are given
+    average: float  # km along strike over which their logits and magnitudes are averaged; 0: not at all
     regions: tuple[str, ...]
     centre: float  # of magnitudes
     spread: float
@@ -43,7 +45,7 @@ class Classifier:
     @property
     def input_names(self) -> tuple[str, ...]:
         """What the columns of `inputs` are."""
-        return self.views.names(self.features)
+        return tuple(np.array(self.views.names(self.features))[list(self.kept)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,7 +74,8 @@ class Classifier:
 
     def inputs(self, table: pd.DataFrame) -> torch.Tensor:
         """Scaled inputs (N, F) of N segments; what is missing is the median of the training segments."""
-        return torch.tensor(self.scaler.apply(self.views.derived(table, self.features)), dtype=torch.float32)
+        scaled = self.scaler.apply(self.views.derived(table, self.features))
+        return torch.tensor(scaled[:, list(self.kept)], dtype=torch.float32)
 
     def region_numbers(self, table: pd.DataFrame) -> torch.Tensor:
         """Numbers (N,) of the regions as the networks know them; 0 for one that is new to them."""
@@ -80,15 +83,16 @@ class Classifier:
         return torch.tensor([known.get(each, 0) for each in table["region"]])
 
     def heads(self, table: pd.DataFrame) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Logits (M, N, C), without the neighbours', and scaled magnitudes (M, N)."""
+        """Logits (M, N, C), without the neighbours', and scaled magnitudes (M, N), both averaged along strike."""
         inputs, region = self.inputs(table), self.region_numbers(table)
         with torch.no_grad():
             found = [each(inputs, region) for each in self.members]
-        logits, magnitude = ([each[k] for each in found] for k in (0, 1))
-        return (
-            None if logits[0] is None else torch.stack(logits),
-            None if magnitude[0] is None else torch.stack(magnitude),
-        )
+        logits, magnitude = (None if found[0][k] is None else torch.stack([each[k] for each in found]) for k in (0, 1))
+        if self.average:
+            share = torch.tensor(within(table, self.average), dtype=torch.float32)  # (N, N)
+            logits = None if logits is None else torch.einsum("nk,mkc->mnc", share, logits)
+            magnitude = None if magnitude is None else magnitude @ share.T
+        return logits, magnitude
 
     def probabilities(self, table: pd.DataFrame) -> np.ndarray:
         """Of the classes (N, C), lowest first: the mean over the networks.
@@ -122,6 +126,8 @@ class Classifier:
             "edges": list(self.edges),
             "task": self.task,
             "scaler": self.scaler.content(),
+            "kept": list(self.kept),
+            "average": self.average,
             "regions": list(self.regions),
             "centre": self.centre,
             "spread": self.spread,
@@ -158,6 +164,8 @@ class Classifier:
                 edges=tuple(content["edges"]),
                 task=content["task"],
                 scaler=Scaler.of(content["scaler"]),
+                kept=tuple(bool(each) for each in content["kept"]),
+                average=float(content["average"]),
                 regions=tuple(content["regions"]),
                 centre=float(content["centre"]),
                 spread=float(content["spread"]),

@@ -16,6 +16,7 @@ from ml4szeq.scaling import Scaler
 from ml4szeq.segments import Segments
 from ml4szeq.stacked import StackedNetworks
 from ml4szeq.trained import Classifier
+from ml4szeq.transfer import consistent
 from ml4szeq.views import Views
 from shared.command import InputError
 
@@ -83,12 +84,17 @@ def fitted(
         prior = torch.tensor(neighbours.shown(generator, SHOWS, HIDDEN_SHARE), dtype=torch.float32, device=device)
     regions = sorted(set(table["region"]))
     scaler = Scaler.fit(values)
+    inputs = scaler.apply(values)
+    kept = np.ones(inputs.shape[1], dtype=bool)
+    if recipe.consistent:
+        kept = consistent(inputs, classes, table["region"].to_numpy())
     target = torch.tensor(classes, device=device)
     number = torch.tensor([regions.index(each) for each in table["region"]])
-    groups = {"class": torch.tensor(classes), "region": number * (len(edges) + 1) + torch.tensor(classes)}
-    weight = losses.balanced(groups[recipe.weights]) if recipe.weights in groups else torch.ones(len(classes))
+    weight = torch.ones(len(classes))
+    if recipe.weights != "none":
+        weight = losses.balanced(torch.tensor(classes), number if recipe.weights == "region" else None)
     lesson = Lesson(
-        inputs=torch.tensor(scaler.apply(values), dtype=torch.float32, device=device),
+        inputs=torch.tensor(inputs[:, kept], dtype=torch.float32, device=device),
         prior=prior,
         target=target,
         magnitude=torch.tensor(
@@ -104,6 +110,8 @@ def fitted(
         edges=edges,
         task=recipe.task,
         scaler=scaler,
+        kept=tuple(bool(each) for each in kept),
+        average=recipe.average,
         regions=tuple(regions),
         centre=float(centre),
         spread=float(spread),

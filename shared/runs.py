@@ -26,7 +26,18 @@ from shared.command import InputError
 
 ROOT = Path("runs")  # below the working directory
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras", "shap")
-PACKAGES += ("h5py", "obspy", "pykooh", "gpytorch", "hyperopt", "ray", "seisbench", "captum", "Cartopy", "scikit-learn")  # those installed are noted
+PACKAGES += (
+    "h5py",
+    "obspy",
+    "pykooh",
+    "gpytorch",
+    "hyperopt",
+    "ray",
+    "seisbench",
+    "captum",
+    "Cartopy",
+    "scikit-learn",
+)  # those installed are noted
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
