@@ -12,9 +12,9 @@ from ml4szeq import evaluation, option_bounds, splits
 from ml4szeq.config import EvaluateConfig
 from ml4szeq.data import load, with_unseen
 from ml4szeq.evaluation import PROJECT, WHAT
-from ml4szeq.evaluation_report import findings, summary_text
+from ml4szeq.evaluation_report import SUBTITLE, TITLE, findings, summary_text
 from ml4szeq.fits import fits
-from shared import runs
+from shared import report_sections, runs
 from shared.command import run_command
 from shared.sessions import opened, resolved
 
@@ -40,13 +40,9 @@ def main(config: EvaluateConfig) -> None:
             fits(segments, parts, config, run.path / "fits", lambda name: (bar.set_postfix_str(name), bar.update()))
         )
     seconds = sum((Counter(fit.seconds) for _, fit in fitted), Counter())
-    found = findings(segments, evaluation.predictions(segments, fitted, config), config, dict(seconds), provenance)
+    found = findings(segments, evaluation.predictions(segments, fitted, config), config, dict(seconds))
 
-    for name, table in found.tables.items():
-        runs.write_table(run.path / f"{name}.csv", table)
-    for name, figure in found.figures.items():
-        runs.write_figure(run.figures / f"{name}.png", figure)
-    runs.write_text(run.path / "report.html", found.report.html())
+    report_sections.write(run, TITLE, SUBTITLE, found.sections, found.tables, provenance, segments.synthetic)
     run.finish({"data": segments.describe(), **found.results})
     if segments.synthetic:
         print("warning: evaluated on synthetic data; give your segments with --data", file=sys.stderr)

@@ -13,16 +13,11 @@ from ml4szeq.classes import EDGES
 from ml4szeq.config import EvaluateConfig
 from ml4szeq.fits import NETWORKS, OURS, PUBLISHED
 from ml4szeq.segments import Segments
-from shared.report import Report
+from shared.report_sections import Section, ShownTable
 
+TITLE = "Which trench segments break in great earthquakes"
+SUBTITLE = "Networks and baselines on segments that they have not learnt from"
 PROBABILISTIC = (*NETWORKS, "extra trees")
-KINDS = {
-    "random": "random folds (leaky: neighbours on both sides)",
-    "rupture": "ruptures kept together",
-    "scenario": "scenarios",
-    "region": "one region left out (all regions together)",
-    "unseen": "unseen files",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +25,11 @@ class Findings:
     """What an evaluation leaves behind."""
 
     tables: dict[str, pd.DataFrame]  # by file name
-    figures: dict[str, Figure]
+    sections: list[Section]
     results: dict[str, Any]
-    report: Report
 
 
-def findings(
-    segments: Segments,
-    said: pd.DataFrame,
-    config: EvaluateConfig,
-    seconds: dict[str, float],
-    provenance: dict[str, Any],
-) -> Findings:
+def findings(segments: Segments, said: pd.DataFrame, config: EvaluateConfig, seconds: dict[str, float]) -> Findings:
     """All of it from the predictions of `evaluation.predictions`; ``seconds`` of fitting by model."""
     edges, synthetic = EDGES[config.classes], segments.synthetic
     scores = evaluation.scores(said, edges)
@@ -71,8 +59,7 @@ def findings(
     if not synthetic and config.classes == 2:
         tables["targets"] = evaluation.targets(summary)
         results["targets"] = tables["targets"].to_dict("records")
-    report = _report(segments, tables, drawn, config, (kind, exclusion), seconds, provenance)
-    return Findings(tables, drawn, results, report)
+    return Findings(tables, _sections(tables, drawn, (kind, exclusion), seconds), results)
 
 
 def summary_text(found: Findings) -> str:
@@ -109,75 +96,55 @@ def _wide(summary: pd.DataFrame) -> pd.DataFrame:
     return named.pivot_table(index="model", columns="split", values="mean").reindex(index=models, columns=order)
 
 
-def _report(
-    segments: Segments,
-    tables: dict[str, pd.DataFrame],
-    drawn: dict[str, Figure],
-    config: EvaluateConfig,
-    main: tuple[str, float],
-    seconds: dict[str, float],
-    provenance: dict[str, Any],
-) -> Report:
-    about = {"command": provenance["command"], "commit": provenance["git_commit"], "data": segments.name}
-    about |= {"SHA-256": segments.sha256, "segments": len(segments), "seeds": config.seeds}
-    report = Report(
-        "Which trench segments break in great earthquakes",
-        "Networks and baselines on segments that they have not learnt from",
-        provenance=about,
-        synthetic=segments.synthetic,
-    )
+def _sections(
+    tables: dict[str, pd.DataFrame], drawn: dict[str, Figure], main: tuple[str, float], seconds: dict[str, float]
+) -> list[Section]:
+    """The report."""
     wide = _wide(tables["summary"]).reset_index()
-    best = dict.fromkeys(wide.columns[1:], "high")
-    report.section("Macro-F1 by split")
-    report.paragraph(
-        "Mean over the parts of a split and over seeds; for one region left out, and for unseen files, of all segments "
-        "together. Neighbouring segments share an earthquake and so a label: random folds leak, and a scenario asks in "
-        "part for interpolation along one rupture, which the nearest segment does without physics. Leaving one region "
-        "out is what a forecast for another trench would be."
+    first = Section(
+        "Macro-F1 by split",
+        [
+            "Mean over the parts of a split and over seeds; for one region left out, and for unseen files, of all "
+            "segments together. Neighbouring segments share an earthquake and so a label: random folds leak, and a "
+            "scenario asks in part for interpolation along one rupture, which the nearest segment does without physics. "
+            "Leaving one region out is what a forecast for another trench would be."
+        ],
+        [ShownTable(wide, "macro-F1", dict.fromkeys(wide.columns[1:], "high"))],
+        {"score_bars": (drawn["score_bars"], "Macro-F1 by kind of split; bars: one standard deviation over parts.")},
     )
-    report.table(wide, "macro-F1", best=best)
     if "f1_by_distance" in drawn:
-        report.figure(
-            drawn["f1_by_distance"], "Macro-F1 against the distance that training segments keep from test blocks."
-        )
-    report.figure(drawn["score_bars"], "Macro-F1 by kind of split; bars: one standard deviation over parts.")
+        caption = "Macro-F1 against the distance that training segments keep from test blocks."
+        first.figures["f1_by_distance"] = drawn["f1_by_distance"], caption
+    found = [first]
     if "targets" in tables:
-        report.section("Targets").table(
-            tables["targets"].assign(met=tables["targets"]["met"].map({True: "yes", False: "no"}))
-        )
-    report.section("Against the nearest segment")
-    report.paragraph(f"{OURS} less {NEAREST} in macro-F1, with Student's 95 % interval over the parts.")
-    report.table(tables["against_nearest"])
+        said = tables["targets"].assign(met=tables["targets"]["met"].map({True: "yes", False: "no"}))
+        found.append(Section("Targets", [], [ShownTable(said, "Of the published table.")]))
+    against = f"{OURS} less {NEAREST} in macro-F1, with Student's 95 % interval over the parts."
+    found.append(Section("Against the nearest segment", [], [ShownTable(tables["against_nearest"], against)]))
     name = main[0] + ("" if np.isnan(main[1]) else f", {main[1]:g} km")
-    report.section(f"Predictions ({name})")
-    report.figure(drawn["along_strike"], f"{OURS}: observed and predicted class, probability of the highest class.")
-    report.figure(drawn["confusion"], "Observed and predicted classes, seeds averaged.")
-    report.figure(
-        drawn["calibration"], "Reliability with Wilson intervals, ROC, precision and recall of the highest class."
-    )
+    captions = {
+        "along_strike": f"{OURS}: observed and predicted class, probability of the highest class.",
+        "confusion": "Observed and predicted classes, probabilities averaged over seeds.",
+        "calibration": "Reliability with Wilson intervals, ROC, precision and recall of the highest class.",
+    }
+    shown = {key: (drawn[key], caption) for key, caption in captions.items()}
+    found.append(Section(f"Predictions ({name})", [], [], shown))
     if "regions" in tables:
-        report.section("One region left out")
-        report.paragraph(
+        text = (
             "A region in which one class alone has been observed has no ROC, and a macro-F1 of 1 or of at most 0.5: "
-            "accuracy is shown. Such regions: " + (_one_class(tables["regions"]) or "none") + "."
+            f"accuracy is shown. Such regions: {_one_class(tables['regions']) or 'none'}."
         )
-        report.figure(drawn["regions"], "Accuracy in the region that was left out.")
-    report.section("All scores")
-    shown = tables["scores"][tables["scores"]["part"] == "all"]
-    means = (
-        shown.groupby(["kind", "exclusion", "model"], sort=False, dropna=False)[[*metrics.SCORES]].mean().reset_index()
-    )
-    report.table(means, "All parts of a split together, mean over seeds.")
-    report.table(
-        tables["summary"], "Macro-F1 with its spread over parts and over seeds, and Student's interval over parts."
-    )
-    report.section("Time")
-    report.table(
-        pd.DataFrame({"model": seconds.keys(), "seconds": seconds.values()}),
-        "Fitting, all splits and seeds, one core.",
-        digits=1,
-    )
-    return report
+        picture = {"regions": (drawn["regions"], "Accuracy in the region that was left out.")}
+        found.append(Section("One region left out", [text], [], picture))
+    scores = tables["scores"][tables["scores"]["part"] == "all"]
+    by = ["kind", "exclusion", "model"]
+    means = scores.groupby(by, sort=False, dropna=False)[[*metrics.SCORES]].mean().reset_index()
+    spread = "Macro-F1 with its spread over parts and over seeds, and Student's interval over parts."
+    both = [ShownTable(means, "All parts of a split together, mean over seeds."), ShownTable(tables["summary"], spread)]
+    found.append(Section("All scores", [], both))
+    spent = pd.DataFrame({"model": seconds.keys(), "seconds": [round(each, 1) for each in seconds.values()]})
+    found.append(Section("Time", [], [ShownTable(spent, "Fitting, all splits and seeds, one core.")]))
+    return found
 
 
 def _one_class(regions: pd.DataFrame) -> str:

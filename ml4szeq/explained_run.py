@@ -43,7 +43,7 @@ class Subject:
     def describe(self) -> dict[str, Any]:
         """For provenance, as the report wants it."""
         said = self.segments.describe()
-        return plain({**said, "format": self.segments.name, "sha256": [said["sha256"]], "run": self.run.path})
+        return plain({**said, "format": self.segments.name, "run": self.run.path})
 
 
 def check(config: ExplainConfig) -> None:
@@ -162,5 +162,5 @@ def _against_neighbours(final: Classifier, segments: Segments) -> str:
 def _check_same(run: Run, source: Segments) -> None:
     """The data of the run, and not what has come to stand in their place."""
     was = read_json(run.path / "provenance.json").get("data", {}).get("sha256")
-    if was is not None and was != source.sha256:
+    if was is not None and was != [source.sha256]:
         raise InputError(f"{source.name}: has changed since {run.path} was trained; train again, or name it by --data")

@@ -85,8 +85,9 @@ class Segments:
     def describe(self) -> dict[str, Any]:
         """For provenance: paths, digest, counts, whether synthetic."""
         return {
-            "paths": list(self.paths),
-            "sha256": self.sha256,
+            "paths": [str(path) for path in self.paths],
+            "format": "tables of segments" if self.paths else self.name,
+            "sha256": [self.sha256],
             "rows": len(self),
             "complete_rows": int(self.complete.sum()),
             "labelled_rows": int((~np.isnan(self.magnitude)).sum()),
