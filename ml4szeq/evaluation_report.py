@@ -106,8 +106,8 @@ def _sections(
         [
             "Mean over the parts of a split and over seeds; for one region left out, and for unseen files, of all "
             "segments together. Neighbouring segments share an earthquake and so a label: random folds leak, and a "
-            "scenario asks in part for interpolation along one rupture, which the nearest segment does without physics. "
-            "Leaving one region out is what a forecast for another trench would be."
+            "scenario asks in part for interpolation along one rupture, which the nearest segment does without "
+            "physics. Leaving one region out is what a forecast for another trench would be."
         ],
         [ShownTable(wide, "macro-F1", dict.fromkeys(wide.columns[1:], "high"))],
         {"score_bars": (drawn["score_bars"], "Macro-F1 by kind of split; bars: one standard deviation over parts.")},
