@@ -26,9 +26,11 @@ def predictions(network: Classifier, segments: Segments) -> tuple[pd.DataFrame, 
     found["class"] = np.array(network.names)[numbers["predicted"]]
     found["predicted"] = numbers["predicted"]
     found["missing_features"] = table[list(network.features)].isna().sum(axis=1)
-    for name in numbers.columns[::-1]:
-        if name == "magnitude":
-            found[name] = numbers[name]
+    if "magnitude" in numbers:
+        found["magnitude"] = numbers["magnitude"]
+    made = segments.synthetic or network.about.get("provenance", {}).get("data", {}).get("synthetic", False)
+    if made:
+        found["synthetic"] = True  # so that maps of it say so
     for name in network.names:
         found[f"prob_{name}"] = numbers[f"prob_{name}"]
     notes = []
@@ -38,8 +40,8 @@ def predictions(network: Classifier, segments: Segments) -> tuple[pd.DataFrame, 
     new = sorted(set(table["region"]) - set(network.regions))
     if new:
         notes.append(f"region {', '.join(new)}: not among those learnt from ({', '.join(network.regions)})")
-    if network.about.get("provenance", {}).get("data", {}).get("synthetic"):
-        notes.append("the network has learnt from synthetic data; train it on your segments")
+    if made:
+        notes.append("the network has learnt from, or is asked about, synthetic segments")
     return found, notes
 
 
