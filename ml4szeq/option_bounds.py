@@ -55,7 +55,7 @@ def check(config: Any) -> None:
         elif name == "exclusions" and any(not (math.isfinite(each) and each >= 0) for each in value):
             raise InputError(f"--exclusions {' '.join(map(str, value))}: give distances in km, 0 or more")
     if given.get("batch") == 1 and given.get("batch_norm"):
-        raise InputError("--batch 1: batch norm needs 2 segments or more in a step; give 2, or --no-batch-norm")
+        raise InputError("--batch 1: batch norm needs 2 segments or more in a step; give 2, or --batch-norm False")
     if given.get("network") == "neighbours" and given.get("task") == "regression":
         raise InputError("--network neighbours: says something of classes; give --task classification or both")
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ml4szeq import metrics, training
 from ml4szeq.classes import classified
 from ml4szeq.config import TrainConfig
+from ml4szeq.recipes import Recipes
 from ml4szeq.segments import LABEL, PLACE, Segments
 from ml4szeq.splits import Split
 from ml4szeq.trained import FINAL, Classifier
@@ -27,12 +28,17 @@ def trained_networks(
     run: Run,
     provenance: dict[str, Any],
     device: torch.device | str = "cpu",
+    recipes: Recipes | None = None,
 ) -> list[Classifier]:
-    """An ensemble for every split, then the one of all segments; those whose file is there are not trained again."""
+    """An ensemble for every split, then the one of all segments; those whose file is there are not trained again.
+
+    With ``recipes`` of a search each by its own.
+    """
     jobs = [(f"{split.name}.pth", split) for split in splits] + [(FINAL, None)]
-    found, recipe = [], config.recipe(config.network)
-    with tqdm(total=len(jobs) * recipe.epochs, desc=WHAT, unit="epoch") as bar:
-        for file, split in jobs:
+    by = [config.recipe(config.network) if recipes is None else recipes.of(split) for _, split in jobs]
+    found = []
+    with tqdm(total=sum(recipe.epochs for recipe in by), desc=WHAT, unit="epoch") as bar:
+        for (file, split), recipe in zip(jobs, by, strict=True):
             path, name = run.path / file, file.removesuffix(".pth")
             bar.set_postfix_str(name)
             if path.exists():

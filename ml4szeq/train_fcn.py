@@ -8,6 +8,7 @@ import sys
 from ml4szeq import figures, option_bounds, splits
 from ml4szeq.config import TrainConfig
 from ml4szeq.data import load
+from ml4szeq.recipes import of_search
 from ml4szeq.sessions import PROJECT, WHAT, held_out_table, results, results_text, trained_networks
 from shared import runs
 from shared.command import run_command
@@ -25,11 +26,12 @@ def main(config: TrainConfig) -> None:
     print(source.summary())
     segments = source.learnable()
     parts = splits.every(segments.table, [config.split], [config.exclusion], config.seed)
+    config, recipes = of_search(config, segments, parts)
     now = runs.provenance(device=str(device), data=source.describe())
     run, provenance = opened(config, PROJECT, now, WHAT)
     print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")
 
-    networks = trained_networks(segments, parts, config, run, provenance, device)
+    networks = trained_networks(segments, parts, config, run, provenance, device, recipes)
 
     table = held_out_table(segments, parts, networks)
     runs.write_table(run.path / "predictions.csv", table)

@@ -89,13 +89,24 @@ def read_config(file: Path, kind: type[Options]) -> Options:
     InputError
         The file is damaged, or its options are not exactly those of ``kind``.
     """
-    saved, hints = read_json(file), typing.get_type_hints(kind)
     try:
-        if set(saved) != {field.name for field in dataclasses.fields(kind)}:
-            raise ValueError("other options")
-        return kind(**{name: _typed(hints[name], value) for name, value in saved.items()})
+        return as_options(read_json(file), kind)
     except (ValueError, TypeError):
         raise InputError(f"{file}: not the options of this kind of run in this version; start a new run") from None
+
+
+def as_options(saved: Any, kind: type[Options]) -> Options:
+    """What `runs.plain` made of a dataclass, as the dataclass ``kind``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It is not exactly of that kind.
+    """
+    hints = typing.get_type_hints(kind)
+    if not isinstance(saved, dict) or set(saved) != set(hints):
+        raise ValueError("other options")
+    return kind(**{name: _typed(hints[name], value) for name, value in saved.items()})
 
 
 def read_json(file: Path) -> dict[str, Any]:
