@@ -42,6 +42,8 @@ def check(config: EvaluateConfig) -> None:
         raise InputError("--task regression: the evaluation is of classes; give classification or both")
     if not config.splits and not config.unseen:
         raise InputError("--splits: give one way or more to hold segments out")
+    if "scenario" in config.splits and not config.exclusions:
+        raise InputError("--exclusions: give one distance or more, or leave scenario out of --splits")
     if len(set(config.splits)) < len(config.splits) or len(set(config.exclusions)) < len(config.exclusions):
         raise InputError("--splits, --exclusions: give each once")
 

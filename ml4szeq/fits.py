@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ NETWORKS: dict[str, Network] = {  # as they are named in tables and figures
     "network, neighbours": "neighbours",
 }
 PUBLISHED, ALONG, TRANSFER, OURS = NETWORKS
+# what reading a damaged .npz raises (found by damaging files at random)
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, SyntaxError, MemoryError)
+DAMAGED += (OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error)  # RuntimeError: unknown methods as well
 VOTE = "neighbours' vote alone"  # where the last network begins
 
 
@@ -61,7 +65,7 @@ class Fit:
                 if not found or any(len(values) != len(split.test) for values in found.values()):
                     raise ValueError("another number of segments")
                 return cls(found, json.loads(str(arrays["about"])))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise InputError(f"{path}: damaged ({reason_of(error)}); remove it, and --resume fits it again") from None
 
 
