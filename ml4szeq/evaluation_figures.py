@@ -55,9 +55,11 @@ def f1_by_distance(summary: pd.DataFrame, synthetic: bool) -> Figure:
 
 
 def score_bars(summary: pd.DataFrame, synthetic: bool) -> Figure:
-    """Macro-F1 of every model by kind of split, scenarios at the published exclusion distance."""
+    """Macro-F1 of every model by kind of split, scenarios at 50 and 250 km or else the two least distances."""
     shown = [("random", np.nan, "random folds (leaky)"), ("rupture", np.nan, "ruptures kept together")]
-    shown += [("scenario", 50.0, "scenarios, 50 km"), ("scenario", 250.0, "scenarios, 250 km")]
+    distances = sorted(summary[summary["kind"] == "scenario"]["exclusion"].unique())
+    published = [each for each in (50.0, 250.0) if each in distances]
+    shown += [("scenario", each, f"scenarios, {each:g} km") for each in published or distances[:2]]
     shown += [("region", np.nan, "one region left out"), ("unseen", np.nan, "unseen files")]
     panels = []
     for kind, exclusion, title in shown:
@@ -124,7 +126,8 @@ def calibration_and_curves(tables: dict[str, pd.DataFrame], edges: tuple[float, 
     axes[0, 2].set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     for axis, heading in zip(axes.flat, ("calibration", "ROC", "precision and recall"), strict=True):
         axis.set_title(heading, fontsize=9)
-        axis.legend(fontsize=7, frameon=False, loc="lower right" if heading == "ROC" else "best")
+        if axis.get_legend_handles_labels()[1]:  # one class alone has no curves
+            axis.legend(fontsize=7, frameon=False, loc="lower right" if heading == "ROC" else "best")
     return mark_synthetic(figure, synthetic)
 
 

@@ -32,7 +32,7 @@ def losses(log: pd.DataFrame, synthetic: bool) -> Figure:
         colour = COLOURS[-1] if last else COLOURS[number % (len(COLOURS) - 1)]
         label = "all segments" if last else name
         axis.plot(part["epoch"], part["train_loss"], color=colour, linewidth=1.8 if last else 1.0, label=label)
-    axis.set(xlabel="epoch", ylabel="training loss (nats)")
+    axis.set(xlabel="epoch", ylabel="mean training loss")
     axis.legend(frameon=False, fontsize=8)
     return mark_synthetic(figure, synthetic)
 
@@ -64,10 +64,11 @@ def _strip(axis: Axes, part: pd.DataFrame, edges: tuple[float, ...]) -> None:
     names = class_names(edges)
     along = part["along_km"].to_numpy(dtype=float)
     step = float(np.median(np.diff(along))) if len(along) > 1 else 50.0
-    sides = np.concatenate([along - step / 2, along[-1:] + step / 2])
+    gaps = np.flatnonzero(np.diff(along) > 1.5 * step)  # nothing is said of segments that are not there
+    sides = np.concatenate([np.insert(along - step / 2, gaps + 1, along[gaps] + step / 2), along[-1:] + step / 2])
     colours = ListedColormap(CLASS_COLOURS[len(names)])
     for low, column in ((1.47, "observed"), (1.16, "predicted")):
-        known = np.ma.masked_less(part[column].to_numpy()[None].astype(float), 0)
+        known = np.ma.masked_less(np.insert(part[column].to_numpy(dtype=float), gaps + 1, -1.0)[None], 0)
         axis.pcolormesh(
             sides,
             [low, low + 0.25],
@@ -78,7 +79,13 @@ def _strip(axis: Axes, part: pd.DataFrame, edges: tuple[float, ...]) -> None:
             linewidth=0,
             rasterized=True,
         )
-    axis.plot(along, part[f"prob_{names[-1]}"], color="black", linewidth=1.0)
+    probability = part[f"prob_{names[-1]}"].to_numpy()
+    axis.plot(
+        np.insert(along, gaps + 1, along[gaps] + step),
+        np.insert(probability, gaps + 1, np.nan),
+        color="black",
+        linewidth=1.0,
+    )
     axis.axhline(0.5, color="0.6", linewidth=0.6)
     axis.set(ylim=(0, 1.76), xlim=(sides[0], sides[-1]), xlabel="distance along the trench (km)")
     axis.set_yticks([0, 0.5, 1, 1.285, 1.595], ["0", "0.5", "1", "predicted", "observed"], fontsize=7)
