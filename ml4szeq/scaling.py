@@ -6,6 +6,7 @@ Yeo and Johnson (2000): for x >= 0, ((x + 1)^L - 1) / L, or ln(x + 1) where L = 
 """
 
 import dataclasses
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,10 @@ class Scaler:
         varied = known.max(axis=0) > known.min(axis=0)  # equal values may have a standard deviation by rounding
         std = known.std(axis=0)
         unit = np.where(varied & (std < SMALL), std, 1.0)
-        found = PowerTransformer(standardize=False).fit(known / unit)
-        moved = yeo_johnson(known / unit, found.lambdas_)
+        exponent = _exponents((known / unit).tobytes(), known.shape)
+        moved = yeo_johnson(known / unit, exponent)
         mean = np.where(varied, moved.mean(axis=0), moved[0])
-        return cls(median, unit, found.lambdas_, mean, np.where(varied, moved.std(axis=0), 1.0))
+        return cls(median, unit, exponent, mean, np.where(varied, moved.std(axis=0), 1.0))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scaled features (N, F), within `LARGEST` standard deviations."""
@@ -52,6 +53,12 @@ class Scaler:
     def of(cls, content: dict[str, Any]) -> "Scaler":
         """From `content`."""
         return cls(**{field.name: np.array(content[field.name], dtype=float) for field in dataclasses.fields(cls)})
+
+
+@lru_cache(maxsize=16)  # every seed and every baseline of a split asks for the same, and it is slow
+def _exponents(content: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """The most likely exponents (F,) for values (N, F), given as their bytes."""
+    return PowerTransformer(standardize=False).fit(np.frombuffer(content).reshape(shape)).lambdas_
 
 
 def yeo_johnson(values: np.ndarray, exponent: np.ndarray) -> np.ndarray:
