@@ -6,9 +6,10 @@ some twenty kinds and bare ``Exception`` at damaged files, raise `Unreadable` he
 
 import contextlib
 import glob
-import types
 import warnings
 from pathlib import Path
+
+from shared.obspy_reading import Unreadable, reading
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "SelectableGroups dict interface", DeprecationWarning)
@@ -21,28 +22,6 @@ __all__ = ["Channel", "Inventory", "Response", "Unreadable", "ar_pick", "obspy",
 FORMATS = {".mseed": "MSEED", ".miniseed": "MSEED", ".msd": "MSEED", ".sac": "SAC"}
 FORMATS |= {f".{direction}{number}": "KNET" for direction in ("ew", "ns", "ud") for number in ("", "1", "2")}
 ANCIENT = obspy.UTCDateTime(1900, 1, 1)
-
-
-class Unreadable(ValueError):
-    """A file, or a response in it, that ObsPy cannot make sense of; the message is ObsPy's first line."""
-
-
-class reading:
-    """A block in which whatever ObsPy raises becomes `Unreadable`, and its warnings are silent.
-
-    What is missing from a file that was cut short is noticed as a gap, what is odd in StationXML when it is used.
-    """
-
-    def __enter__(self) -> None:
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore")
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: types.TracebackType | None) -> None:
-        self._warnings.__exit__(kind, error, trace)
-        if isinstance(error, Exception) and not isinstance(error, MemoryError):
-            lines = str(error).splitlines()
-            raise Unreadable((lines[0] if lines else type(error).__name__)[:100]) from error
 
 
 def read_waveforms(path: Path, headonly: bool = False, first: float | None = None, last: float | None = None):

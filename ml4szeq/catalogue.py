@@ -6,7 +6,7 @@ it dislikes with a warning.
 """
 
 import dataclasses
-import warnings
+import glob
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from shared.command import InputError, reason_of
+from shared.obspy_reading import Unreadable, reading
 
 NAMES = {  # column of ours: those of others, in lower case
     "event_id": ("event_id", "id", "eventid", "event", "evid"),
@@ -143,14 +144,13 @@ def _ndk_time(date: pd.Series, clock: pd.Series, shift: np.ndarray) -> pd.Series
 
 
 def _from_quakeml(path: Path) -> Catalogue:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from obspy import read_events  # half a second that the other formats do not need
+    try:
+        with reading():
+            from obspy import read_events  # half a second that the other formats do not need
 
-        try:
-            events = read_events(str(path))
-        except Exception as error:  # ObsPy raises errors of some twenty kinds, and bare ones
-            raise InputError(f"{path}: cannot be read as QuakeML ({reason_of(error)})") from None
+            events = read_events(glob.escape(str(path)))
+    except Unreadable as error:
+        raise InputError(f"{path}: cannot be read as QuakeML ({error})") from None
     rows = []
     for event in events:
         origins = [each for each in event.origins if each.origin_type == "centroid"]
