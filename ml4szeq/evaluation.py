@@ -15,10 +15,12 @@ from ml4szeq.config import EvaluateConfig
 from ml4szeq.fits import ALONG, NETWORKS, OURS, TRANSFER, Fit
 from ml4szeq.segments import Segments
 from ml4szeq.splits import Split
+from ml4szeq.trenches import REGION_NAMES
 from shared.command import InputError
 
 PROJECT, WHAT = "ml4szeq-evaluation", "evaluation"
 MAIN = 50.0  # km: the exclusion distance of the published figures, of which predictions and figures are shown
+COMPLETE = 556  # segments of the published table with every feature
 SHOWN_SCORES = (
     "macro_f1",
     "accuracy",
@@ -161,8 +163,13 @@ def differences(table: pd.DataFrame, better: str, other: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "exclusion", "difference", "low", "high", "parts_won", "parts"])
 
 
+def is_published(segments: Segments) -> bool:
+    """Whether these are the complete segments of the published table, by their number and regions."""
+    return len(segments) == COMPLETE and set(segments.table["region"]) == set(REGION_NAMES)
+
+
 def targets(summary: pd.DataFrame) -> pd.DataFrame:
-    """What the networks should reach on the published table: ``target``, ``figure``, ``met``."""
+    """What the networks should reach on the published table: ``target``, ``figure``, ``met``; of what was evaluated."""
 
     def figure(model: str, kind: str, exclusion: float = np.nan) -> float:
         same = summary["exclusion"].isna() if np.isnan(exclusion) else summary["exclusion"] == exclusion
@@ -178,8 +185,10 @@ def targets(summary: pd.DataFrame) -> pd.DataFrame:
         ("best network, leaving one region out: above .505", TRANSFER, "region", np.nan, 0.505),
     ):
         found = figure(model, kind, exclusion)
+        if np.isnan(found):
+            continue
         rows.append({"target": text, "model": model, "least": least, "figure": found, "met": bool(found > least)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["target", "model", "least", "figure", "met"])
 
 
 def networks_first(models: Iterable[str]) -> list[str]:

@@ -56,9 +56,10 @@ def findings(segments: Segments, said: pd.DataFrame, config: EvaluateConfig, sec
         drawn["regions"] = evaluation_figures.regions(regions, synthetic)
     tables["against_nearest"] = evaluation.differences(scores, OURS, NEAREST)
     results: dict[str, Any] = {"summary": summary.to_dict("records"), "seconds": seconds}
-    if not synthetic and config.classes == 2:
-        tables["targets"] = evaluation.targets(summary)
-        results["targets"] = tables["targets"].to_dict("records")
+    if evaluation.is_published(segments) and config.classes == 2:
+        reached = evaluation.targets(summary)
+        if len(reached):
+            tables["targets"], results["targets"] = reached, reached.to_dict("records")
     return Findings(tables, _sections(tables, drawn, (kind, exclusion), seconds), results)
 
 

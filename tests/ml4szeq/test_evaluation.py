@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from ml4szeq.classes import EDGES, classified
 from ml4szeq.config import EvaluateConfig
 from ml4szeq.fits import ALONG, OURS, PUBLISHED, TRANSFER, Fit
 from ml4szeq.metrics import interval_of_mean, scored
+from ml4szeq.segments import read_segments
 from shared.command import InputError
 
 MADE = made_segments(count=20)
@@ -126,8 +128,15 @@ def test_targets():
     rows = [("scenario", 50.0, ALONG, 0.83), ("scenario", 50.0, OURS, 0.871), ("region", NAN, TRANSFER, 0.6)]
     summary = pd.DataFrame(rows, columns=["kind", "exclusion", "model", "mean"])
     found = evaluation.targets(summary)
-    assert found["met"].tolist() == [True, False, False, False, True]  # to reach the nearest segment is not to beat it
-    np.testing.assert_array_equal(found["figure"].isna(), [False, True, False, True, False])
+    assert found["met"].tolist() == [True, False, True]  # to reach the nearest segment is not to beat it
+    assert found["figure"].tolist() == [0.83, 0.871, 0.6]  # what was not evaluated is not missed
+    assert len(evaluation.targets(summary.iloc[:0])) == 0
+
+
+def test_targets_are_of_the_published_table(real_data: Path):
+    published = read_segments([real_data / "subduction_segments"]).learnable()
+    assert evaluation.is_published(published)
+    assert not evaluation.is_published(published.rows(np.arange(500))) and not evaluation.is_published(MADE)
 
 
 def test_networks_come_first():
