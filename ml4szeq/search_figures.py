@@ -14,10 +14,9 @@ SCORE = "macro-F1 of inner blocks"
 
 def every(table: pd.DataFrame, nested: pd.DataFrame, synthetic: bool) -> dict[str, Figure]:
     """All figures by name; ``table`` is that of `search.trial_table`, ``nested`` that of `search.nested`."""
-    means = table.groupby("trial", as_index=False).agg(
-        {"macro_f1": lambda v: v.mean(skipna=False)} | dict.fromkeys(AXES, "first")
-    )
-    means = means[np.isfinite(means["macro_f1"])].reset_index(drop=True)
+    by_trial = table.groupby("trial", as_index=False)
+    means = by_trial.agg({"macro_f1": lambda scores: scores.mean(skipna=False), **dict.fromkeys(AXES, "first")})
+    means = means[np.isfinite(means["macro_f1"])].reset_index(drop=True)  # others diverged
     return {"search": course(means, nested, synthetic), "options": options(means, synthetic)}
 
 
@@ -28,7 +27,8 @@ def course(means: pd.DataFrame, nested: pd.DataFrame, synthetic: bool) -> Figure
     first.plot(means["trial"], means["macro_f1"], "o", markersize=4, color=COLOURS[0], label="a trial")
     first.step(means["trial"], means["macro_f1"].cummax(), where="post", color=COLOURS[1], label="best so far")
     default = means[means["trial"] == 1]
-    first.plot(default["trial"], default["macro_f1"], "D", markersize=6, color=COLOURS[2], label="default recipe")
+    ring = {"markersize": 9, "markerfacecolor": "none", "color": COLOURS[2]}
+    first.plot(default["trial"], default["macro_f1"], "D", label="default recipe", **ring)
     first.set(xlabel="trial", ylabel=f"{SCORE}, mean over splits")
     first.xaxis.get_major_locator().set_params(integer=True)
     first.legend(frameon=False, loc="lower right", fontsize=8)
@@ -45,6 +45,7 @@ def course(means: pd.DataFrame, nested: pd.DataFrame, synthetic: bool) -> Figure
     second.set_ylim(len(nested) - 0.4, -1.5)  # room for the legend
     second.set(xlim=(0, 1), xlabel="macro-F1 of test segments")
     second.grid(False, axis="y")
+    second.set_axisbelow(True)
     second.legend(frameon=False, loc="upper left", fontsize=8)
     return mark_synthetic(figure, synthetic)
 
@@ -58,10 +59,8 @@ def options(means: pd.DataFrame, synthetic: bool) -> Figure:
         if name in LISTED:
             known, place = np.unique(values, return_inverse=True)
             values = place + SHIFT * np.random.default_rng(0).uniform(-1.0, 1.0, len(place))
-            names = (
-                ["no" if each == 0 else "yes" for each in known] if name == "batch_norm" else [f"{v:g}" for v in known]
-            )
-            axis.set_xticks(range(len(known)), names)
+            yes_no = name == "batch_norm"
+            axis.set_xticks(range(len(known)), [("no", "yes")[int(v)] if yes_no else f"{v:g}" for v in known])
             axis.set_xlim(-0.5, len(known) - 0.5)
         if name in LOGARITHMIC:
             axis.set_xscale("log")
@@ -71,10 +70,11 @@ def options(means: pd.DataFrame, synthetic: bool) -> Figure:
             axis.xaxis.set_minor_formatter(NullFormatter())
         axis.plot(values, means["macro_f1"], "o", markersize=4, color=COLOURS[0], label="a trial")
         for rows, mark, size, colour, label in (
-            (means["trial"].to_numpy() == 1, "D", 6, COLOURS[2], "default recipe"),
-            (np.arange(len(means)) == best, "*", 12, COLOURS[1], "best"),
+            (means["trial"].to_numpy() == 1, "D", 10, COLOURS[2], "default recipe"),
+            (np.arange(len(means)) == best, "*", 10, COLOURS[1], "best"),
         ):
-            axis.plot(values[rows], means["macro_f1"][rows], mark, markersize=size, color=colour, label=label)
+            form = {"markersize": size, "color": colour, "markerfacecolor": "none" if mark == "D" else colour}
+            axis.plot(values[rows], means["macro_f1"][rows], mark, label=label, **form)
         axis.set_xlabel(title)
     for axis in axes[:, 0]:
         axis.set_ylabel(f"{SCORE},\nmean over splits", fontsize=8)
