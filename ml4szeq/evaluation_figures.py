@@ -12,7 +12,7 @@ from ml4szeq.evaluation import networks_first
 from ml4szeq.fits import NETWORKS, OURS, PUBLISHED, VOTE
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 
-STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1)))
+OTHERS = (COLOURS[1], COLOURS[2], COLOURS[4], COLOURS[5], COLOURS[6])  # beside the colours of two networks
 
 
 def f1_by_distance(summary: pd.DataFrame, synthetic: bool) -> Figure:
@@ -32,7 +32,7 @@ def f1_by_distance(summary: pd.DataFrame, synthetic: bool) -> Figure:
             network = model in NETWORKS
             colour = COLOURS[list(NETWORKS).index(model)] if network else "0.25" if model == NEAREST else "0.6"
             if not network and model not in (VOTE, NEAREST, MAJORITY):
-                colour = COLOURS[3 + (number - 2) % 4]
+                colour = OTHERS[(number - 2) % len(OTHERS)]
             shift = 6.0 * (number - (len(group) - 1) / 2)
             axis.errorbar(
                 part["exclusion"] + shift,
@@ -49,7 +49,7 @@ def f1_by_distance(summary: pd.DataFrame, synthetic: bool) -> Figure:
             )
         axis.set(xlabel="exclusion distance (km)", ylim=(0.3, 1.0))
         axis.set_title(title, fontsize=9)
-        axis.legend(fontsize=7, frameon=False, loc="lower left")
+        axis.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     axes[0, 0].set_ylabel("macro-F1, five scenarios")
     return mark_synthetic(figure, synthetic)
 

@@ -11,13 +11,14 @@ from ml4szeq import evaluation, evaluation_figures, figures, metrics
 from ml4szeq.baselines import NEAREST
 from ml4szeq.classes import EDGES
 from ml4szeq.config import EvaluateConfig
-from ml4szeq.fits import NETWORKS, OURS, PUBLISHED
+from ml4szeq.fits import ALONG, NETWORKS, OURS, PUBLISHED
 from ml4szeq.segments import Segments
 from shared.report_sections import Section, ShownTable
 
 TITLE = "Which trench segments break in great earthquakes"
 SUBTITLE = "Networks and baselines on segments that they have not learnt from"
 PROBABILISTIC = (*NETWORKS, "extra trees")
+CURVES = (ALONG, OURS, "extra trees")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,9 @@ def findings(segments: Segments, said: pd.DataFrame, config: EvaluateConfig, sec
     }
     drawn = {
         "score_bars": evaluation_figures.score_bars(summary, synthetic),
-        "calibration": evaluation_figures.calibration_and_curves(shown, edges, synthetic),
+        "calibration": evaluation_figures.calibration_and_curves(
+            {model: shown[model] for model in CURVES}, edges, synthetic
+        ),
         "confusion": figures.confusion({name: shown[name] for name in NETWORKS}, edges, synthetic),
         "along_strike": figures.along_strike(evaluation.placed(segments, shown[OURS]), edges, synthetic),
     }
