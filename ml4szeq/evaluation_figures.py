@@ -30,7 +30,15 @@ def f1_by_distance(summary: pd.DataFrame, synthetic: bool) -> Figure:
         for number, model in enumerate(group):
             part = chosen[chosen["model"] == model].sort_values("exclusion")
             network = model in NETWORKS
-            colour = COLOURS[list(NETWORKS).index(model)] if network else "0.25" if model == NEAREST else "0.6"
+            colour = (
+                COLOURS[list(NETWORKS).index(model)]
+                if network
+                else "0.25"
+                if model == NEAREST
+                else COLOURS[4]
+                if model == VOTE
+                else "0.6"
+            )
             if not network and model not in (VOTE, NEAREST, MAJORITY):
                 colour = OTHERS[(number - 2) % len(OTHERS)]
             shift = 6.0 * (number - (len(group) - 1) / 2)
