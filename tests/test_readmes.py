@@ -141,7 +141,7 @@ def wrong_with_paths(words: list[str]) -> str | None:
 
 @functools.cache
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    return set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 def wrong_with_make(words: list[str]) -> str | None:
