@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
@@ -26,7 +27,7 @@ def in_processes(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], work
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ |= dict.fromkeys(ONE_THREAD, "1")  # inherited by the workers, before their libraries ask
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin)
     try:
         for future in as_completed([pool.submit(work, *job) for job in jobs]):
             yield future.result()
@@ -39,5 +40,12 @@ def in_processes(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], work
                 os.environ[name] = value
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the pool
+def _begin() -> None:
+    """In a worker: the parent alone is interrupted, and ends the pool; a worker does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()  # returns when the parent was killed: it ends its workers otherwise
+    os._exit(1)

@@ -121,7 +121,8 @@ def every(table: pd.DataFrame, kinds: Sequence[Kind], exclusions: Sequence[float
             found += [split for exclusion in exclusions for split in scenarios(table, exclusion)]
     for split in found:
         if not len(split.train) or not len(split.test):
+            nearer = "a smaller exclusion distance or " if split.kind == "scenario" and not len(split.train) else ""
             raise InputError(
-                f"{split.name}: no segment to {'test' if len(split.train) else 'learn from'}; give more data"
+                f"{split.name}: no segment to {'test' if len(split.train) else 'learn from'}; give {nearer}more data"
             )
     return found

@@ -1,8 +1,13 @@
 """Work in processes of their own: what comes back, errors, and the environment afterwards."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+from script_running import ROOT, wait_for
 
 from ml4szeq.parallel import ONE_THREAD, in_processes
 from shared.command import InputError
@@ -32,9 +37,45 @@ def test_two_workers_are_other_processes_of_one_thread(monkeypatch: pytest.Monke
 def test_an_error_of_a_job_is_that_of_the_whole():
     with pytest.raises(ZeroDivisionError):
         list(in_processes(divmod, [(1, 0), (1, 1)], 2))
-    assert "__never__" not in os.environ
     with pytest.raises(InputError, match="bad"):
         list(in_processes(fail, [()] * 2, 1))
+
+
+def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path):
+    """They would hold memory for ever, and go on writing beside a run that is resumed."""
+    (tmp_path / "forever.py").write_text(FOREVER, encoding="utf-8")
+    parent = subprocess.Popen([sys.executable, "forever.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    wait_for(lambda: len(list(tmp_path.glob("worker-*"))) == 2, parent)
+    workers = [int(path.name.removeprefix("worker-")) for path in tmp_path.glob("worker-*")]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    ended = time.monotonic() + 30.0
+    while any(map(runs_still, workers)) and time.monotonic() < ended:
+        time.sleep(0.02)
+    assert not any(map(runs_still, workers))
+
+
+FOREVER = """
+import os, pathlib, time
+from ml4szeq.parallel import in_processes
+
+def wait(number):
+    pathlib.Path(f"worker-{os.getpid()}").touch()
+    time.sleep(300)
+
+if __name__ == "__main__":
+    list(in_processes(wait, [(0,), (1,)], 2))
+"""
+
+
+def runs_still(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")  # nobody may be there to reap it
+    return not (status.exists() and ") Z " in status.read_text(encoding="utf-8"))
 
 
 def fail() -> None:

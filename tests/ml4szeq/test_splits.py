@@ -103,7 +103,9 @@ def test_one_region_alone_cannot_be_left_out():
 
 
 def test_a_distance_that_leaves_nothing_is_refused():
-    with pytest.raises(InputError, match="scenario-1-5000km: no segment to learn from; give more data"):
+    with pytest.raises(
+        InputError, match="scenario-1-5000km: no segment to learn from; give a smaller exclusion distance or more data"
+    ):
         splits.every(TABLE, ["scenario"], [5000.0], 0)
     with pytest.raises(InputError, match="no segment to test"):
         splits.every(TABLE.iloc[:3].assign(region="ryu"), ["scenario"], [0.0], 0)
