@@ -15,10 +15,10 @@ RUN := $(VENV)/bin/python
 DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm test lint bench clean check-python
+.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm train-ml4szeq evaluate-ml4szeq explain-ml4szeq sample-ml4szeq search-ml4szeq map-ml4szeq test lint bench clean check-python
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
 		printf '  make %-18s %s\n' "$$target" "$$line"; done
 
 env: $(INSTALLED) ## build .venv (the other targets do it by themselves, once)
@@ -53,6 +53,24 @@ generate-cgm: $(INSTALLED) ## waveforms and maps of ARGS="--mag 3.9 --source-lat
 evaluate-cgm: $(INSTALLED) ## judge the newest generator on earthquakes that it has not seen; DATA= and ARGS= as above
 	$(RUN) cgm_gm/test_best_model.py $(DATA_OPTION) $(ARGS)
 
+train-ml4szeq: $(INSTALLED) ## train on embedded trench segments or DATA=segments.csv [...]; ARGS= as above
+	$(RUN) ml4szeq/train_fcn.py $(DATA_OPTION) $(ARGS)
+
+evaluate-ml4szeq: $(INSTALLED) ## judge networks and baselines on segments held out; DATA= and ARGS= as above
+	$(RUN) ml4szeq/evaluate_fcn.py $(DATA_OPTION) $(ARGS)
+
+explain-ml4szeq: $(INSTALLED) ## which features the newest networks go by; DATA= and ARGS= as above
+	$(RUN) ml4szeq/explain_fcn.py $(DATA_OPTION) $(ARGS)
+
+sample-ml4szeq: $(INSTALLED) ## segments from grids, poles, a catalogue: ARGS="--grid SED=sediment.nc ... --output FILE.csv"
+	$(RUN) ml4szeq/sample_grids.py $(ARGS)
+
+search-ml4szeq: $(INSTALLED) ## search the recipe of the networks at random; DATA= and ARGS= as above
+	$(RUN) ml4szeq/random_search.py $(DATA_OPTION) $(ARGS)
+
+map-ml4szeq: $(INSTALLED) ## maps of ARGS="--predictions FILE.csv --output FOLDER", or of --relevances FILE.csv
+	$(RUN) ml4szeq/map_segments.py $(ARGS)
+
 test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage
 	$(RUN) -m pytest -n 2 --cov $(ARGS)
 
@@ -60,7 +78,7 @@ lint: $(INSTALLED) ## check style and formatting, changing nothing
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae, cgm or residuals
+bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae, cgm, ml4szeq or residuals
 	$(RUN) benchmarks/bench_$(BENCH).py $(ARGS)
 
 clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/

@@ -260,7 +260,14 @@ def test_options_reach_the_scripts(machine):
         (["search-cgm", "DATA=w.h5"], "cgm_gm/train_hyperopt.py --data w.h5"),
         (["generate-cgm", "ARGS=--output a.h5"], "cgm_gm/generate_points.py --output a.h5"),
         (["evaluate-cgm", "ARGS=--run latest"], "cgm_gm/test_best_model.py --run latest"),
+        (["train-ml4szeq", "DATA=a.csv b", "ARGS=--classes 3"], "ml4szeq/train_fcn.py --data a.csv b --classes 3"),
+        (["evaluate-ml4szeq", "DATA=a.csv"], "ml4szeq/evaluate_fcn.py --data a.csv"),
+        (["explain-ml4szeq", "ARGS=--run latest"], "ml4szeq/explain_fcn.py --run latest"),
+        (["sample-ml4szeq", "ARGS=--grid SED=a.nc"], "ml4szeq/sample_grids.py --grid SED=a.nc"),
+        (["search-ml4szeq", "DATA=a.csv"], "ml4szeq/random_search.py --data a.csv"),
+        (["map-ml4szeq", "ARGS=--output maps"], "ml4szeq/map_segments.py --output maps"),
         (["bench"], "benchmarks/bench_bliqnet.py"),
+        (["bench", "BENCH=ml4szeq"], "benchmarks/bench_ml4szeq.py"),
         (["test", "ARGS=-k x"], "-m pytest -n 2 --cov -k x"),
     ]:
         done = machine.make(*words, DATA="from-the-environment", ARGS="from-the-environment")
@@ -283,12 +290,12 @@ def test_clean_keeps_what_is_dear(machine):
 
 
 def test_help_lists_every_target(machine):
-    targets = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, flags=re.MULTILINE))
     phony = set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, flags=re.MULTILINE)[1].split())
     assert targets == phony
     done = machine.make()  # help is the default
     assert (done.returncode, done.stderr) == (0, "")
-    listed = re.findall(r"^  make ([a-z-]+) +\S.*$", done.stdout, flags=re.MULTILINE)
+    listed = re.findall(r"^  make ([a-z0-9-]+) +\S.*$", done.stdout, flags=re.MULTILINE)
     assert sorted(listed) == sorted(targets)
     assert len(done.stdout.splitlines()) == len(targets)
     assert done.stdout == machine.make("help").stdout

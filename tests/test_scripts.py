@@ -22,6 +22,12 @@ TESTED |= {"cgm_gm/test_best_model.py"}  # in cgm_gm/test_test_best_model.py
 TESTED |= {
     f"cgm_gm/{verb}.py" for verb in ("prepare_waveforms", "generate_points", "train_hyperopt")
 }  # in tests/cgm_gm
+TESTED |= {
+    f"ml4szeq/{verb}.py" for verb in ("train_fcn", "predict_segments", "evaluate_fcn")
+}  # test_scripts_ml4szeq.py
+TESTED |= {
+    f"ml4szeq/{verb}.py" for verb in ("sample_grids", "explain_fcn", "random_search", "map_segments")
+}  # in tests/ml4szeq
 
 
 @pytest.fixture(scope="module")
