@@ -57,6 +57,26 @@ def test_probabilities_are_the_mean_over_the_members():
     np.testing.assert_allclose(one.probabilities(MADE.table).sum(axis=1), 1.0, rtol=1e-9)
 
 
+def test_logits_and_magnitudes_averaged_along_strike():
+    one = trained(task="both")
+    averaged = dataclasses.replace(one, average=100.0)
+    plain, found = one.heads(MADE.table), averaged.heads(MADE.table)
+    for row in (0, 17, 60):
+        here = (MADE.table["region"] == MADE.table["region"][row]) & (
+            (MADE.table["along_km"] - MADE.table["along_km"][row]).abs() <= 100.0
+        )
+        assert 3 <= here.sum() <= 5
+        for each, mean in zip(plain, found, strict=True):
+            np.testing.assert_allclose(mean[:, row], each[:, here.to_numpy()].mean(dim=1), rtol=1e-4, atol=1e-6)
+
+
+def test_inputs_that_are_left_out():
+    one = trained()
+    kept = dataclasses.replace(one, kept=(True, False, True))
+    assert kept.input_names == ("DXT_200", "AGE")
+    assert torch.equal(kept.inputs(MADE.table), one.inputs(MADE.table)[:, [0, 2]])
+
+
 def test_classes_by_a_regression_follow_from_a_normal_distribution():
     one = trained(task="regression", classes=3, epochs=20)
     mean, sigma = one.magnitudes(MADE.table), one.spread * one.error

@@ -190,6 +190,16 @@ def test_weights_of_the_loss(weights: str, monkeypatch: pytest.MonkeyPatch):
         np.testing.assert_allclose(sums, expected[[0, 2, 1, 3, 4, 5]], rtol=1e-5)
 
 
+@pytest.mark.parametrize("network", RECIPES)
+def test_training_and_prediction_see_the_same_inputs(network: Network, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(training, "_trained", lambda lesson, *given: seen.append(lesson) or [])
+    fitted = training.fitted(MADE, HERE, tiny(network), 0)
+    assert torch.equal(seen[0].inputs, fitted.inputs(MADE.table)[HERE])
+    assert torch.equal(seen[0].region, fitted.region_numbers(MADE.table)[HERE])
+    assert seen[0].inputs.shape[1] == len(fitted.input_names)
+
+
 def test_a_step_weighs_segments_and_adds_both_losses():
     """The loss of one step, written again slowly."""
     recipe = dataclasses.replace(QUICK, task="both", loss="ordinal", label_smoothing=0.1)
