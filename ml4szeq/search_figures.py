@@ -31,7 +31,7 @@ def course(means: pd.DataFrame, nested: pd.DataFrame, synthetic: bool) -> Figure
     first.plot(default["trial"], default["macro_f1"], "D", label="default recipe", **ring)
     first.set(xlabel="trial", ylabel=f"{SCORE}, mean over splits")
     first.xaxis.get_major_locator().set_params(integer=True)
-    first.legend(frameon=False, loc="lower right", fontsize=8)
+    first.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
     place = np.arange(len(nested))
     for side, (column, colour, label) in enumerate(
         (("default_macro_f1", COLOURS[2], "default recipe"), ("test_macro_f1", COLOURS[1], "chosen recipe"))
@@ -42,11 +42,11 @@ def course(means: pd.DataFrame, nested: pd.DataFrame, synthetic: bool) -> Figure
         )
     second.set_yticks(place, nested["split"])
     second.invert_yaxis()
-    second.set_ylim(len(nested) - 0.4, -1.5)  # room for the legend
+    second.set_ylim(len(nested) - 0.4, -0.6)
     second.set(xlim=(0, 1), xlabel="macro-F1 of test segments")
     second.grid(False, axis="y")
     second.set_axisbelow(True)
-    second.legend(frameon=False, loc="upper left", fontsize=8)
+    second.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), fontsize=8)
     return mark_synthetic(figure, synthetic)
 
 

@@ -1,4 +1,4 @@
-"""The search from a file to a training by what it found: killed, resumed, with two workers, refused."""
+"""The search from a file to a training by what it found: killed, resumed, refused."""
 
 import json
 import signal
@@ -15,13 +15,13 @@ from shared.runs import Run
 
 SCRIPT, TRAIN = "ml4szeq/random_search.py", "ml4szeq/train_fcn.py"
 DATA = ("--data", "segments.csv", "--exclusion", "0")
-OPTIONS = (*DATA, "--trials", "4", "--folds", "2", "--epochs", "8", "--units", "4", "32")
+OPTIONS = (*DATA, "--workers", "1", "--trials", "4", "--folds", "2", "--epochs", "8", "--units", "4", "32")
 OPTIONS += ("--members", "2", "--trial-members", "1")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table, and a search of it by two workers."""
+    """A table, and a search of it."""
     path = tmp_path_factory.mktemp("search")
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"region": np.repeat(["sam", "sum", "alu"], 20), "segment": [*range(20)] * 3})
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table["MR_GCMT"] = np.where(table["AGE"] + 0.5 * rng.normal(size=60) > 0, 8.5, 6.5)
     table.to_csv(path / "segments.csv", index=False)
     table.assign(AGE=-table["AGE"]).to_csv(path / "others.csv", index=False)
-    succeed(SCRIPT, *OPTIONS, "--workers", "2", cwd=path)
+    succeed(SCRIPT, *OPTIONS, cwd=path, run=run_here)
     return path
 
 
@@ -59,8 +59,8 @@ def test_what_a_search_leaves(found: Path):
     assert best["final"] == results["final"]["recipe"] == said[overall.idxmax() - 1]["recipe"]
 
 
-def test_killed_and_resumed_by_one_worker_it_is_the_same(folder: Path, found: Path):
-    words = command(SCRIPT, *OPTIONS, "--workers", "1", "--output", "killed")
+def test_killed_and_resumed_it_is_the_same(folder: Path, found: Path):
+    words = command(SCRIPT, *OPTIONS, "--output", "killed")
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: (folder / "killed" / "trials" / "0001.json").exists(), process)
         process.send_signal(signal.SIGKILL)

@@ -185,7 +185,6 @@ def test_each_split_has_its_own_best():
 
 
 def test_a_search_that_goes_on_equals_one_that_was_never_stopped(segments, parts, searched, tmp_path, monkeypatch):
-    """With more workers too: see test_random_search.py."""
     done = []
 
     def killed(*args):
@@ -203,6 +202,13 @@ def test_a_search_that_goes_on_equals_one_that_was_never_stopped(segments, parts
     again = search(segments, parts, CONFIG, tmp_path)
     assert (tmp_path / "0001.json").read_bytes() == before
     assert told(again) == told(searched[1])
+
+
+def test_the_number_of_workers_changes_nothing(segments, parts, searched, tmp_path):
+    """On a Ray cluster: see test_ray_jobs.py."""
+    config = dataclasses.replace(CONFIG, workers=2, trials=2)
+    found = search(segments, parts[:1], config, tmp_path)
+    assert [each.scores[parts[0].name] for each in found] == [each.scores[parts[0].name] for each in searched[1][:2]]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from shared import runs
 from shared.command import InputError
-from shared.sessions import CONFIG, PROVENANCE, number, opened, read_config, read_json, resolved
+from shared.sessions import CONFIG, PROVENANCE, as_options, number, opened, read_config, read_json, resolved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,3 +140,11 @@ def test_numbers_of_a_run_folder():
     for wrong in (True, "2", [2.0]):
         with pytest.raises(TypeError, match="is no number"):
             number(wrong)
+
+
+def test_a_dataclass_comes_back_from_json():
+    options = Options(layers=((1, 2), (3, 4)), rate=1.0, table=Path("a"))
+    assert as_options(json.loads(json.dumps(runs.plain(options))), Options) == options
+    for wrong in (None, [], {}, runs.plain(options) | {"more": 1}, runs.plain(options) | {"seed": "0"}):
+        with pytest.raises((ValueError, TypeError)):
+            as_options(wrong, Options)
