@@ -14,6 +14,7 @@ from ml4szeq.data import load, with_unseen
 from ml4szeq.evaluation import PROJECT, WHAT
 from ml4szeq.evaluation_report import SUBTITLE, TITLE, findings, summary_text
 from ml4szeq.fits import fits
+from ml4szeq.training import check_magnitudes
 from shared import report_sections, runs
 from shared.command import run_command
 from shared.sessions import opened, resolved
@@ -31,6 +32,7 @@ def main(config: EvaluateConfig) -> None:
     if config.unseen:
         segments, unseen = with_unseen(segments, config.unseen)
         parts.append(unseen)
+    check_magnitudes(segments, parts, config.task)
     now = runs.provenance(device="cpu", data=segments.describe())
     run, provenance = opened(config, PROJECT, now, WHAT)
     print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")

@@ -2,18 +2,19 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from ml4szeq import losses
 from ml4szeq.classes import EDGES, NO_EVENT, classified
-from ml4szeq.config import Recipe
+from ml4szeq.config import Recipe, Task
 from ml4szeq.model import FullyConnected
 from ml4szeq.neighbours import Kernel, Neighbours
 from ml4szeq.scaling import Scaler
 from ml4szeq.segments import Segments
+from ml4szeq.splits import Split
 from ml4szeq.stacked import StackedNetworks
 from ml4szeq.trained import Classifier
 from ml4szeq.transfer import consistent
@@ -35,6 +36,22 @@ class Lesson:
     magnitude: torch.Tensor  # (N,) scaled, NaN without an event
     region: torch.Tensor  # (N,) number of the region, from 1
     weight: torch.Tensor  # (N,) of the class
+
+
+def check_magnitudes(segments: Segments, parts: Sequence[Split], task: Task) -> None:
+    """Refuse, before any work, splits in whose training segments there is no magnitude to be learnt.
+
+    Raises
+    ------
+    InputError
+        A part has fewer than 2 segments with an event to learn from.
+    """
+    for part in parts if task != "classification" else ():
+        if (segments.magnitude[part.train] > NO_EVENT).sum() < 2:
+            raise InputError(
+                f"{segments.name}, {part.name}: fewer than 2 segments with an event to learn from; a magnitude cannot "
+                "be learnt, give --task classification"
+            )
 
 
 def fitted(

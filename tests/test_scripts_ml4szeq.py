@@ -221,8 +221,10 @@ def test_bad_files_and_options_are_refused(script: str, data: Path, tmp_path: Pa
 def test_what_an_evaluation_refuses(data: Path, tmp_path: Path):
     table = pd.read_csv(data)
     written(tmp_path, table[table["region"] == "sam"].drop(columns="AGE").assign(region="izu"), "lacks.csv")
+    written(tmp_path, table.assign(MR_GCMT=1.0), "none.csv")
     for options, said in (
         (("--task", "regression"), "--task regression: the evaluation is of classes"),
+        (("--data", "none.csv", "--task", "both", "--splits", "random"), "fewer than 2 segments with an event"),
         (
             ("--exclusions", "5000", "--splits", "scenario"),
             "no segment to learn from; give a smaller exclusion distance",
@@ -230,7 +232,8 @@ def test_what_an_evaluation_refuses(data: Path, tmp_path: Path):
         (("--splits", "random", "--unseen", data), "unseen files have to hold other segments"),
         (("--splits", "random", "--unseen", "lacks.csv"), "lacks.csv: no column AGE, a feature of"),
     ):
-        refuse_here(EVALUATE, "--data", data, *options, cwd=tmp_path, said=said)
+        given = options if "--data" in options else ("--data", data, *options)
+        refuse_here(EVALUATE, *given, cwd=tmp_path, said=said)
 
 
 # --- predicting ------------------------------------------------------------------------------------------------------

@@ -266,3 +266,14 @@ def test_no_magnitudes_to_learn_from():
     with pytest.raises(InputError, match="fewer than 2 segments with an event; a magnitude cannot be learnt"):
         training.fitted(made, HERE, dataclasses.replace(QUICK, task="both"), 0)
     assert np.isfinite(training.fitted(made, HERE, QUICK, 0).probabilities(made.table)).all()
+
+
+def test_splits_without_magnitudes_are_refused_before_any_work():
+    parts = list(splits.regions_out(MADE.table))
+    training.check_magnitudes(MADE, parts, "both")
+    only = np.where(MADE.table["region"] == "sam", MADE.magnitude, 1.0)
+    made = dataclasses.replace(MADE, table=MADE.table.assign(MR_GCMT=only))
+    training.check_magnitudes(made, parts, "classification")
+    for task in ("regression", "both"):
+        with pytest.raises(InputError, match="region-sam: fewer than 2 segments with an event to learn from"):
+            training.check_magnitudes(made, parts, task)
