@@ -1,5 +1,6 @@
 """Every notebook runs from a clean clone with a run to open, and stays what it is for: no def, no stored output."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,9 +57,25 @@ def test_every_step_of_ml4szeq_has_a_notebook():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_notebook_runs_and_shows_its_figures(path: Path, folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("MPLBACKEND")
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder_with_runs)}})
-    client.execute()
-    kinds = [kind for cell in notebook.cells for out in cell.get("outputs", []) for kind in out.get("data", {})]
+    kinds = kinds_shown(path, folder_with_runs)
     assert kinds.count("image/png") >= 2
     assert "text/html" in kinds
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_ml4szeq_evaluation_opens_a_training_where_there_is_no_evaluation(
+    folder_with_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("MPLBACKEND")
+    shutil.copytree(folder_with_runs / "runs" / "ml4szeq", tmp_path / "runs" / "ml4szeq", symlinks=True)
+    kinds = kinds_shown(ROOT / "ml4szeq" / "notebook_evaluation.ipynb", tmp_path)
+    assert kinds.count("image/png") == 3
+    assert kinds.count("text/html") == 2
+
+
+def kinds_shown(path: Path, folder: Path) -> list[str]:
+    """What the cells of a notebook show when it runs in a folder."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    return [kind for cell in notebook.cells for out in cell.get("outputs", []) for kind in out.get("data", {})]

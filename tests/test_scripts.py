@@ -24,7 +24,7 @@ TESTED |= {
 }  # in tests/cgm_gm
 TESTED |= {
     f"ml4szeq/{verb}.py" for verb in ("train_fcn", "predict_segments", "evaluate_fcn")
-}  # test_scripts_ml4szeq.py
+}  # in test_scripts_ml4szeq.py
 TESTED |= {
     f"ml4szeq/{verb}.py" for verb in ("sample_grids", "explain_fcn", "random_search", "map_segments")
 }  # in tests/ml4szeq
