@@ -38,6 +38,7 @@ from shared.splits import k_fold
 
 PROJECT, WHAT = SEARCHES, "search"
 TRIALS, REFITS = "trials", "refits"  # folders of the run
+LEAST = 2  # segments to learn from, as batch norm needs
 KEPT = ("macro_f1", "balanced_accuracy", "accuracy")  # scores of a refit
 
 
@@ -94,6 +95,8 @@ def check(config: SearchConfig) -> None:
     low, high = config.units
     if not 1 <= low <= high <= option_bounds.MOST_UNITS:
         raise InputError(f"--units {low} {high}: give the least and the most, 1 to {option_bounds.MOST_UNITS}")
+    if config.batch == 1 and config.batch_norm is None:
+        raise InputError("--batch 1: batch norm, which is searched, needs 2 segments or more; add --batch-norm False")
     if config.engine == "ray":
         ray_cluster.check(config.address)
     elif config.address is not None:
@@ -116,10 +119,10 @@ def inner_folds(table: pd.DataFrame, config: SearchConfig) -> list[tuple[np.ndar
         held = np.flatnonzero(block == k)
         cut = np.isin(groups, groups[held])
         train = np.flatnonzero((block != k) & (distance_to(table, held) > config.exclusion) & ~cut)
-        if not len(train) or not len(held):
+        if len(train) < LEAST or not len(held):
             raise InputError(
-                f"inner block {k + 1} of {config.folds} leaves no segment to learn from or to judge by; give more "
-                "data, or lower --exclusion"
+                f"inner block {k + 1} of {config.folds} leaves too few segments to learn from or to judge by; give "
+                "more data, or lower --exclusion or --folds"
             )
         found.append((train, held))
     return found

@@ -281,6 +281,7 @@ def test_a_diverged_trial_is_in_the_table_but_in_no_figure(parts):
         ({"units": (0, 8)}, "--units 0 8"),
         ({"units": (16, 8)}, "--units 16 8"),
         ({"units": (16, 9000)}, "--units 16 9000"),
+        ({"batch": 1}, "--batch 1: batch norm"),
         ({"address": "auto"}, "--address: is of a Ray cluster"),
         ({"network": "neighbours", "task": "regression"}, "--network neighbours"),
     ],
@@ -294,6 +295,6 @@ def test_too_short_trenches_are_refused_before_any_trial(tmp_path):
     table = made_table(per_region=8)
     short = of_table(table)
     parts = splits.every(short.table, ["scenario"], [0.0], 0)
-    with pytest.raises(InputError, match="leaves no segment to learn from"):
+    with pytest.raises(InputError, match="leaves too few segments to learn from"):
         search(short, parts, dataclasses.replace(CONFIG, exclusion=400.0), tmp_path)
     assert not list(tmp_path.iterdir())
