@@ -92,7 +92,7 @@ def along_trench(
     bar.update_ticks()
     method_name = SHORT.get(method, method).replace("\n", " ")
     strip.set_title(f"{REGION_NAMES.get(region, region)}: {method_name}", loc="left", fontsize=9)
-    return _marked(figure, found.synthetic)
+    return mark_synthetic(figure, found.synthetic)
 
 
 def by_class(found: Relevances, method: str, top: int = 10, planted: Collection[str] = ()) -> Figure:
@@ -179,7 +179,7 @@ def agreement_matrix(table: pd.DataFrame, synthetic: bool, measure: str = "spear
     bar = figure.colorbar(drawn, ax=plot, shrink=0.8)
     bar.set_label(said[measure], fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    return _marked(figure, synthetic)
+    return mark_synthetic(figure, synthetic)
 
 
 def against_noise(
@@ -200,7 +200,7 @@ def against_noise(
     plot.set_ylim(bottom=0.0)
     plot.set_ylabel("share of importance (%)", fontsize=8)
     _legend_above(figure, plot.get_legend_handles_labels()[0])
-    return _marked(figure, synthetic)
+    return mark_synthetic(figure, synthetic)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -265,13 +265,6 @@ def _of_class(found: Relevances) -> str:
     if classes.size and classes[0] < 0:
         return "for the magnitude (standard deviations)"
     return f"for {titles[classes[0]]}" if len(classes) == 1 else "for the class explained"
-
-
-def _marked(figure: Figure, synthetic: bool) -> Figure:
-    """`mark_synthetic`, with room for it."""
-    if synthetic:
-        figure.suptitle(" ", fontsize=7)
-    return mark_synthetic(figure, synthetic)
 
 
 def _legend_above(figure: Figure, shown: Sequence[Artist], title: str = "") -> None:
