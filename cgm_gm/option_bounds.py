@@ -1,11 +1,10 @@
 """Within which bounds the numbers of a command line lie; what is outside is refused before any work, in one line."""
 
 import dataclasses
-import math
 from typing import Any
 
 from cgm_gm.spectrogram import Stft
-from shared.command import InputError
+from shared import option_bounds
 
 # least and most, both allowed; None: no bound. Sizes are those that a generator's file may have.
 BOUNDS: dict[str, tuple[float, float | None]] = {
@@ -41,27 +40,15 @@ def check(config: Any) -> None:
     InputError
         It names the option and its bounds.
     """
+    option_bounds.check(config, BOUNDS, SHARES)
     given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name in BOUNDS:
-            least, most = BOUNDS[name]
-            if not (math.isfinite(value) and least <= value and (most is None or value <= most)):
-                _refuse(name, value, f"give {least} or more" if most is None else f"give {least} to {most}")
-        elif name in SHARES and not 0.0 <= value < 1.0:
-            _refuse(name, value, "give a share from 0 to below 1")
-        elif name == "learning_rate" and not 0.0 < value <= 1.0:
-            _refuse(name, value, "give a number above 0, 1 at most")
     if "hop" in given and given["hop"] > given["n_fft"] // 2:
-        _refuse("hop", given["hop"], f"give half of --n-fft {given['n_fft']} at most: frames have to overlap")
+        option_bounds.refuse(
+            "hop", given["hop"], f"give half of --n-fft {given['n_fft']} at most: frames have to overlap"
+        )
 
 
 def check_frames(stft: Stft) -> None:
     """Refuse frames that are too long for the records; else as `check`."""
     if 2 * stft.n_fft > stft.n_samples:
-        _refuse("n_fft", stft.n_fft, f"give {stft.n_samples // 2} at most, half of a record's samples")
-
-
-def _refuse(name: str, value: float, remedy: str) -> None:
-    raise InputError(f"--{name.replace('_', '-')} {value:.12g}: {remedy}")
+        option_bounds.refuse("n_fft", stft.n_fft, f"give {stft.n_samples // 2} at most, half of a record's samples")

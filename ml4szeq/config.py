@@ -43,8 +43,8 @@ class Recipe:
     members: int = 5
 
 
-# What each network is, where no option says otherwise. Sizes were chosen by nested validation on the published table: on
-# blocks within the training part of every split, never on test blocks (README, "How the networks were chosen").
+# What each network is, where no option says otherwise. Sizes were chosen on the published table by validation within
+# the training part of every split (README, "How the networks were chosen").
 RECIPES: dict[Network, Recipe] = {
     "features": Recipe(),
     "along_strike": Recipe(
@@ -127,9 +127,9 @@ class TrainConfig(RecipeOptions):
     features: tuple[str, ...] = ()
     """Features to use; none given: all of the table."""
     network: Network = "features"
-    """features: the table's own. along_strike: with their means along the trench and over the region,
-    and answers averaged along the trench. transfer: for
-    regions without a label, by features whose relation to the class is the same everywhere. neighbours: features correct what known classes nearby say."""
+    """features: the table's own. along_strike: with their means along the trench and over the region, and answers
+    averaged along the trench. transfer: for regions without a label, by features whose relation to the class is everywhere
+    the same. neighbours: features correct what known classes nearby say."""
     split: Literal["scenario", "rupture", "region", "random"] = "scenario"
     """Which segments are held out: blocks along strike, whole ruptures, whole regions, or any (leaky)."""
     exclusion: float = 50.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ml4szeq import agreement, simulation, training
+from ml4szeq import agreement, option_bounds, simulation, training
 from ml4szeq.config import ExplainConfig, TrainConfig
 from ml4szeq.data import load
 from ml4szeq.explanation import Asked, Part, check_target, control_importance, explain, parts_of
@@ -54,10 +54,7 @@ def check(config: ExplainConfig) -> None:
     InputError
         It names the option.
     """
-    least = {"repeats": 1, "control": 0, "top": 1, "draws": 10, "threads": 1, "seed": 0}
-    for name, bound in least.items():
-        if getattr(config, name) < bound:
-            raise InputError(f"--{name} {getattr(config, name)}: give {bound} or more")
+    option_bounds.check(config)
     if not (math.isfinite(config.epsilon) and config.epsilon > 0):
         raise InputError(f"--epsilon {config.epsilon:g}: give a number above 0")
 

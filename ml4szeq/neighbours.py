@@ -1,7 +1,8 @@
 """What the classes of known segments along the trench say of a segment: the start that a network corrects.
 
 Neighbours share earthquakes, so a known class nearby is a strong guess that has nothing to do with physics. Here it is
-a vote: every known segment of the region counts by its distance along the trench, and by how alike its surroundings are,
+a vote: every known segment of the region counts by its distance along the trench, and by how alike its surroundings
+are,
 
     w = exp(-|dx| / length) exp(-Q / (2 likeness²)),
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
+from shared import option_bounds
 from shared.command import InputError
 
 BOUNDS: dict[str, tuple[float, float | None]] = {  # least and most, both allowed; None: no bound
@@ -23,6 +24,10 @@ BOUNDS: dict[str, tuple[float, float | None]] = {  # least and most, both allowe
     "trials": (1, None),
     "folds": (2, 20),
     "seed": (0, 2**31 - 1),
+    "repeats": (1, None),
+    "control": (0, None),
+    "top": (1, None),
+    "draws": (10, None),
 }
 SHARES = ("dropout", "label_smoothing")
 MOST_UNITS = 8192
@@ -36,29 +41,14 @@ def check(config: Any) -> None:
     InputError
         It names the option and its bounds.
     """
+    option_bounds.check(config, BOUNDS, SHARES)
     given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    for name, value in given.items():
-        if value is None:  # the network's default
-            continue
-        if name in BOUNDS:
-            least, most = BOUNDS[name]
-            if not (math.isfinite(value) and least <= value and (most is None or value <= most)):
-                _refuse(name, value, f"give {least} or more" if most is None else f"give {least} to {most}")
-        elif name in SHARES and not 0.0 <= value < 1.0:
-            _refuse(name, value, "give a share from 0 to below 1")
-        elif name == "learning_rate" and not 0.0 < value <= 1.0:
-            _refuse(name, value, "give a number above 0, 1 at most")
-        elif name == "hidden" and (not value or any(not 1 <= each <= MOST_UNITS for each in value)):
-            raise InputError(
-                f"--hidden {' '.join(map(str, value))}: give one layer or more, of 1 to {MOST_UNITS} units"
-            )
-        elif name == "exclusions" and any(not (math.isfinite(each) and each >= 0) for each in value):
-            raise InputError(f"--exclusions {' '.join(map(str, value))}: give distances in km, 0 or more")
+    hidden, exclusions = given.get("hidden"), given.get("exclusions", ())
+    if hidden is not None and (not hidden or any(not 1 <= each <= MOST_UNITS for each in hidden)):
+        raise InputError(f"--hidden {' '.join(map(str, hidden))}: give one layer or more, of 1 to {MOST_UNITS} units")
+    if any(not (math.isfinite(each) and each >= 0) for each in exclusions):
+        raise InputError(f"--exclusions {' '.join(map(str, exclusions))}: give distances in km, 0 or more")
     if given.get("batch") == 1 and given.get("batch_norm"):
         raise InputError("--batch 1: batch norm needs 2 segments or more in a step; give 2, or --batch-norm False")
     if given.get("network") == "neighbours" and given.get("task") == "regression":
         raise InputError("--network neighbours: says something of classes; give --task classification or both")
-
-
-def _refuse(name: str, value: float, remedy: str) -> None:
-    raise InputError(f"--{name.replace('_', '-')} {value:.12g}: {remedy}")

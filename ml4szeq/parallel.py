@@ -6,9 +6,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from threadpoolctl import threadpool_limits
+
+from shared.command import InputError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -18,6 +21,11 @@ def in_processes(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], work
 
     ``work`` and its arguments have to be picklable. With one worker, or one job, all is done in this process. An
     error of a job ends the others that have not begun.
+
+    Raises
+    ------
+    InputError
+        A worker was killed.
     """
     if workers == 1 or len(jobs) < 2:
         with threadpool_limits(1):
@@ -31,6 +39,10 @@ def in_processes(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], work
     try:
         for future in as_completed([pool.submit(work, *job) for job in jobs]):
             yield future.result()
+    except BrokenProcessPool:
+        raise InputError(
+            "a worker was killed, perhaps for want of memory; what is finished is kept, go on with fewer --workers"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():

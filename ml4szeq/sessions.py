@@ -36,6 +36,8 @@ def trained_networks(
     """
     jobs = [(f"{split.name}.pth", split) for split in splits] + [(FINAL, None)]
     by = [config.recipe(config.network) if recipes is None else recipes.of(split) for _, split in jobs]
+    run.keep_metrics(lambda row: (run.path / f"{row['network']}.pth").exists())  # the others' are written again
+    exclusion = config.exclusion if config.split == "scenario" else 0.0
     found = []
     with tqdm(total=sum(recipe.epochs for recipe in by), desc=WHAT, unit="epoch") as bar:
         for (file, split), recipe in zip(jobs, by, strict=True):
@@ -53,7 +55,7 @@ def trained_networks(
 
             train = np.arange(len(segments)) if split is None else split.train
             made = training.fitted(
-                segments, train, recipe, config.seed, exclusion=config.exclusion, device=device, follow=follow
+                segments, train, recipe, config.seed, exclusion=exclusion, device=device, follow=follow
             )
             unseen = [] if split is None else segments.table.iloc[split.test][["region", "segment"]].to_numpy().tolist()
             made = dataclasses.replace(
@@ -61,9 +63,9 @@ def trained_networks(
                 held_out=tuple((str(region), int(number)) for region, number in unseen),
                 about={"split": name, "segments": len(train), "provenance": plain(provenance)},
             )
-            made.save(path)
-            for line in lines:  # when the network is kept: a resumed training writes no line twice
+            for line in lines:
                 run.log(**line)
+            made.save(path)  # last: from now on it is finished
             found.append(made)
     return found
 

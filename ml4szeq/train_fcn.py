@@ -10,6 +10,7 @@ from ml4szeq.config import TrainConfig
 from ml4szeq.data import load
 from ml4szeq.recipes import of_search
 from ml4szeq.sessions import PROJECT, WHAT, held_out_table, results, results_text, trained_networks
+from ml4szeq.training import check_magnitudes
 from shared import runs
 from shared.command import run_command
 from shared.sessions import opened, resolved
@@ -26,6 +27,7 @@ def main(config: TrainConfig) -> None:
     print(source.summary())
     segments = source.learnable()
     parts = splits.every(segments.table, [config.split], [config.exclusion], config.seed)
+    check_magnitudes(segments, parts, config.task)
     config, recipes = of_search(config, segments, parts)
     now = runs.provenance(device=str(device), data=source.describe())
     run, provenance = opened(config, PROJECT, now, WHAT)

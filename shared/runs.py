@@ -15,7 +15,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,11 @@ class Run:
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop logged lines after ``epoch``, and any cut short: a resumed run writes them again."""
-        kept = [row for row in self._logged() if row["epoch"] <= epoch]
+        self.keep_metrics(lambda row: row["epoch"] <= epoch)
+
+    def keep_metrics(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Drop logged lines that are not ``wanted``, and any cut short."""
+        kept = [row for row in self._logged() if wanted(row)]
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
 
     def clear_temporaries(self) -> None:

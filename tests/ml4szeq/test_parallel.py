@@ -41,6 +41,11 @@ def test_an_error_of_a_job_is_that_of_the_whole():
         list(in_processes(fail, [()] * 2, 1))
 
 
+def test_a_worker_that_is_killed_is_one_line():
+    with pytest.raises(InputError, match="a worker was killed, perhaps for want of memory"):
+        list(in_processes(os._exit, [(1,), (1,)], 2))
+
+
 def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path):
     """They would hold memory for ever, and go on writing beside a run that is resumed."""
     (tmp_path / "forever.py").write_text(FOREVER, encoding="utf-8")

@@ -130,9 +130,7 @@ def slow_projection(trench: Trench, lon: float, lat: float) -> tuple[float, floa
     line = trench.at(at)
     distance = distance_km(lon, lat, *line)
     nearest = int(np.argmin(distance))
-    before, after = (
-        unit_vectors(*(each[i] for each in line)) for i in (max(nearest - 4, 0), min(nearest + 4, 8000))
-    )
+    before, after = (unit_vectors(*(each[i] for each in line)) for i in (max(nearest - 4, 0), min(nearest + 4, 8000)))
     left = np.linalg.det([before, after, unit_vectors(lon, lat)]) > 0.0
     return at[nearest], distance[nearest] * (1.0 if left else -1.0)
 

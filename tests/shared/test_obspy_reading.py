@@ -15,7 +15,7 @@ def test_errors_of_any_kind_become_one(error):
 
 
 def test_an_error_without_words_is_named():
-    with pytest.raises(Unreadable, match="^LookupError$"), reading():
+    with pytest.raises(Unreadable, match=r"^LookupError$"), reading():
         raise LookupError
 
 
