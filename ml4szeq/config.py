@@ -128,8 +128,8 @@ class TrainConfig(RecipeOptions):
     """Features to use; none given: all of the table."""
     network: Network = "features"
     """features: the table's own. along_strike: with their means along the trench and over the region, and answers
-    averaged along the trench. transfer: for regions without a label, by features whose relation to the class is everywhere
-    the same. neighbours: features correct what known classes nearby say."""
+    averaged along the trench. transfer: for regions without a label, by features that go with the class in the same
+    way everywhere. neighbours: features correct what known classes nearby say."""
     split: Literal["scenario", "rupture", "region", "random"] = "scenario"
     """Which segments are held out: blocks along strike, whole ruptures, whole regions, or any (leaky)."""
     exclusion: float = 50.0
