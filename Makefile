@@ -72,7 +72,7 @@ map-ml4szeq: $(INSTALLED) ## maps of ARGS="--predictions FILE.csv --output FOLDE
 	$(RUN) ml4szeq/map_segments.py $(ARGS)
 
 test: $(INSTALLED) ## run all tests; fails below 85 % branch coverage
-	$(RUN) -m pytest -n 2 --cov $(ARGS)
+	$(RUN) -m pytest -n 2 --dist worksteal --cov $(ARGS)
 
 lint: $(INSTALLED) ## check style and formatting, changing nothing
 	$(RUN) -m ruff check .

@@ -71,11 +71,11 @@ def period_name(column: str, period: float) -> str:
 def mark_synthetic(figure: Figure, synthetic: bool) -> Figure:
     """Say on the figure's face that its data are synthetic."""
     if synthetic:
-        if not figure.get_suptitle():
-            figure.suptitle(" ", fontsize=7)  # room for it above the axes' own titles
         figure.text(
             0.995, 0.995, "SYNTHETIC DATA", ha="right", va="top", color=COLOURS[1], fontsize=8, fontweight="bold"
         )
+        if not figure.get_suptitle():
+            figure.suptitle(" ", fontsize=7)  # room for it above the axes' own titles
     return figure
 
 
