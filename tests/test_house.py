@@ -268,7 +268,7 @@ def test_options_reach_the_scripts(machine):
         (["map-ml4szeq", "ARGS=--output maps"], "ml4szeq/map_segments.py --output maps"),
         (["bench"], "benchmarks/bench_bliqnet.py"),
         (["bench", "BENCH=ml4szeq"], "benchmarks/bench_ml4szeq.py"),
-        (["test", "ARGS=-k x"], "-m pytest -n 2 --cov -k x"),
+        (["test", "ARGS=-k x"], "-m pytest -n 2 --dist worksteal --cov -k x"),
     ]:
         done = machine.make(*words, DATA="from-the-environment", ARGS="from-the-environment")
         assert (done.returncode, machine.calls()) == (0, [expected])
