@@ -6,6 +6,7 @@ scenarios leave a distance between training and test; splits by rupture or regio
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -35,11 +36,8 @@ class Split:
     def name(self) -> str:
         """For tables and file names: ``scenario-1-50km``."""
         tail = "" if math.isnan(self.exclusion) else f"-{self.exclusion:g}km"
-        return (
-            self.part.replace(" ", "-") + tail
-            if self.kind == "scenario"
-            else f"{self.kind}-{self.part}".replace(" ", "-")
-        )
+        whole = self.part + tail if self.kind == "scenario" else f"{self.kind}-{self.part}"
+        return re.sub(r"[^\w.+-]", "-", whole)  # a region's code may hold anything, such as a slash
 
 
 def blocks(table: pd.DataFrame, number: int = SCENARIOS) -> np.ndarray:
@@ -107,7 +105,7 @@ def every(table: pd.DataFrame, kinds: Sequence[Kind], exclusions: Sequence[float
     Raises
     ------
     InputError
-        A split leaves nothing to learn from or to test.
+        A split leaves nothing to learn from or to test, or two have one name, and so one file.
     """
     found: list[Split] = []
     for kind in kinds:
@@ -125,4 +123,10 @@ def every(table: pd.DataFrame, kinds: Sequence[Kind], exclusions: Sequence[float
             raise InputError(
                 f"{split.name}: no segment to {'test' if len(split.train) else 'learn from'}; give {nearer}more data"
             )
+    names = [split.name for split in found]
+    for one, split in enumerate(found):
+        if names.index(split.name) < one:
+            other = found[names.index(split.name)]
+            alike = f"{other.part}, {split.part}" if other.part != split.part else f"{split.exclusion!r} km"
+            raise InputError(f"{split.name}: two splits would have this name ({alike}); give names or distances apart")
     return found

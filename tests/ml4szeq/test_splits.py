@@ -119,6 +119,18 @@ def test_all_kinds_at_once():
     assert len({each.name for each in found}) == len(found)
 
 
+def test_names_are_those_of_files_and_differ():
+    codes = TABLE["region"].map({"alu": "Chile/Peru", "ryu": "b b", "sam": "Süd: 1"})
+    names = [each.name for each in splits.every(TABLE.assign(region=codes), ["region"], [], 0)]
+    assert sorted(names) == ["region-Chile-Peru", "region-Süd--1", "region-b-b"]
+    # one file for two networks: the second would be the first, which has learnt from the segments that judge it
+    alike = TABLE["region"].map({"alu": "b b", "ryu": "b-b", "sam": "c"})
+    with pytest.raises(InputError, match=r"region-b-b: two splits would have this name \(b b, b-b\)"):
+        splits.every(TABLE.assign(region=alike), ["region"], [], 0)
+    with pytest.raises(InputError, match=r"scenario-1-50km: two splits would have this name \(50.0000001 km\)"):
+        splits.every(TABLE, ["scenario"], [50.0, 50.0000001], 0)
+
+
 # --- the published table ---------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def published(real_data: Path) -> Segments:
