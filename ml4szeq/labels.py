@@ -197,14 +197,14 @@ def _azimuths(trench: Trench, along: np.ndarray) -> np.ndarray:
 def rupture_groups(table: pd.DataFrame, repeated: float = REPEATED, gap: int = GAP) -> np.ndarray:
     """Group (N,) of each segment, numbered from 0 in order of appearance: segments of one earthquake share it.
 
-    By ``rupture_id`` where the table has it; segments whose id is empty are alone. The published table has none: there
+    By ``rupture_id`` where the table has any; segments whose id is empty are alone. The published table has none: there
     segments of a region with the same ``MR_GCMT`` of at least ``repeated`` are one earthquake, across up to ``gap``
     other segments. A rupture is interrupted where a segment had a larger earthquake, or the table misses it. Two
     earthquakes of one magnitude side by side become one group, which is the safe error. Other segments are alone.
     """
     names = [f"segment {i}" for i in range(len(table))]
-    if "rupture_id" in table:
-        given = table["rupture_id"].fillna("").astype(str).str.strip().to_list()
+    given = table["rupture_id"].fillna("").astype(str).str.strip().to_list() if "rupture_id" in table else []
+    if any(given):
         names = [f"rupture {each}" if each else alone for each, alone in zip(given, names, strict=True)]
     elif "MR_GCMT" in table:
         order = np.lexsort((table["segment"].to_numpy(), table["region"].astype(str).to_numpy()))

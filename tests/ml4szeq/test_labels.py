@@ -228,4 +228,10 @@ def test_groups_of_a_table_with_ids():
     table = pd.DataFrame({"region": list("aabb"), "segment": range(4), "rupture_id": ["x", "", "x", None]})
     table["MR_GCMT"] = 8.0  # counts for nothing here
     assert rupture_groups(table).tolist() == [0, 1, 0, 2]
-    assert rupture_groups(table.assign(rupture_id="")).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("empty", ["", None, " "])
+def test_a_column_without_any_id_is_as_none(empty: str | None):
+    table = pd.DataFrame({"region": "a", "segment": range(4), "MR_GCMT": [8.1, 8.1, 5.0, 1.0], "rupture_id": empty})
+    assert rupture_groups(table).tolist() == [0, 0, 1, 2]  # alone, a rupture would be on both sides of a split
+    assert rupture_groups(table.assign(MR_GCMT=1.0)).tolist() == [0, 1, 2, 3]
