@@ -15,6 +15,7 @@ from ml4szeq.explanation_report import Findings, summed_up
 from ml4szeq.labels import rupture_groups
 from ml4szeq.segments import Segments, read_segments
 from ml4szeq.sessions import PROJECT
+from ml4szeq.splits import kept_distance
 from ml4szeq.trained import Classifier, load_final, load_held_out
 from shared import runs
 from shared.command import InputError
@@ -112,12 +113,11 @@ def controls(subject: Subject, asked: Asked, number: int, seed: int) -> np.ndarr
     if not number or not subject.own:
         return np.empty((0, len(subject.final.features)))
     seeds, recipe = iter(range(seed + 1, seed + 1 + number)), options.recipe(options.network)
+    exclusion = kept_distance(options.split, options.exclusion)  # as of the final network
 
     def fit(labels: np.ndarray) -> np.ndarray:
         rows = np.arange(len(segments))
-        made = training.fitted(
-            segments, rows, recipe, next(seeds), exclusion=options.exclusion, labels=labels, device="cpu"
-        )
+        made = training.fitted(segments, rows, recipe, next(seeds), exclusion=exclusion, labels=labels, device="cpu")
         return control_importance(made, segments, asked)
 
     rng = np.random.default_rng([seed, 1])

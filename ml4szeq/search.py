@@ -30,7 +30,7 @@ from ml4szeq.parallel import in_processes
 from ml4szeq.recipes import DRAWN, SEARCHES, Recipes, Searched
 from ml4szeq.search_space import columns, propose
 from ml4szeq.segments import Segments
-from ml4szeq.splits import Split, blocks, distance_to
+from ml4szeq.splits import Split, blocks, distance_to, kept_distance
 from shared import ray_cluster, runs
 from shared.command import InputError
 from shared.sessions import number, read_json
@@ -133,10 +133,11 @@ def run_trial(segments: Segments, splits: Sequence[Split], config: SearchConfig,
     torch.set_num_threads(1)  # trials are what runs side by side
     began, recipe = time.perf_counter(), propose(config, trial)
     fewer, scores = dataclasses.replace(recipe, members=config.trial_members), {}
+    exclusion = 0.0 if config.split == "region" else config.exclusion  # of `inner_folds`
     for split in splits:
         known = training_part(segments, split)
         folds = inner_folds(known.table, config)
-        scores[split.name] = tuple(_scores(known, *fold, fewer, config)["macro_f1"] for fold in folds)
+        scores[split.name] = tuple(_scores(known, *fold, fewer, config.seed, exclusion)["macro_f1"] for fold in folds)
     return Trial(trial, recipe, scores, time.perf_counter() - began)
 
 
@@ -147,10 +148,10 @@ def training_part(segments: Segments, split: Split) -> Segments:
 
 
 def _scores(
-    segments: Segments, train: np.ndarray, held: np.ndarray, recipe: Recipe, config: SearchConfig
+    segments: Segments, train: np.ndarray, held: np.ndarray, recipe: Recipe, seed: int, exclusion: float
 ) -> dict[str, float]:
     """`KEPT` scores of a fit, NaN where it diverged."""
-    made = training.fitted(segments, train, recipe, config.seed, exclusion=config.exclusion)
+    made = training.fitted(segments, train, recipe, seed, exclusion=exclusion)
     with np.errstate(invalid="ignore"):
         probability = made.probabilities(segments.table)[held]
     if not np.isfinite(probability).all():
@@ -215,7 +216,8 @@ def recipes(trials: Sequence[Trial], segments: Segments, splits: Sequence[Split]
 def refit(segments: Segments, split: Split, recipe: Recipe, config: SearchConfig) -> dict[str, float]:
     """`KEPT` scores of a split's test segments by an ensemble trained on all of its training segments."""
     torch.set_num_threads(1)
-    return _scores(segments, split.train, split.test, recipe, config)
+    exclusion = kept_distance(split.kind, config.exclusion)  # as of `train_fcn.py --recipe`
+    return _scores(segments, split.train, split.test, recipe, config.seed, exclusion)
 
 
 def _refit(segments: Segments, split: Split, trial: Trial, config: SearchConfig) -> tuple[str, int, dict[str, float]]:

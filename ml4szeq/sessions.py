@@ -14,7 +14,7 @@ from ml4szeq.classes import classified
 from ml4szeq.config import TrainConfig
 from ml4szeq.recipes import Recipes
 from ml4szeq.segments import LABEL, PLACE, Segments
-from ml4szeq.splits import Split
+from ml4szeq.splits import Split, kept_distance
 from ml4szeq.trained import FINAL, Classifier
 from shared.runs import Run, plain
 
@@ -37,7 +37,7 @@ def trained_networks(
     jobs = [(f"{split.name}.pth", split) for split in splits] + [(FINAL, None)]
     by = [config.recipe(config.network) if recipes is None else recipes.of(split) for _, split in jobs]
     run.keep_metrics(lambda row: (run.path / f"{row['network']}.pth").exists())  # the others' are written again
-    exclusion = config.exclusion if config.split == "scenario" else 0.0
+    exclusion = kept_distance(config.split, config.exclusion)
     found = []
     with tqdm(total=sum(recipe.epochs for recipe in by), desc=WHAT, unit="epoch") as bar:
         for (file, split), recipe in zip(jobs, by, strict=True):

@@ -71,6 +71,11 @@ def scenarios(table: pd.DataFrame, exclusion: float) -> Iterator[Split]:
         yield Split("scenario", f"scenario {k + 1}", exclusion, train, test)
 
 
+def kept_distance(kind: Kind, exclusion: float) -> float:
+    """Distance in km that segments to predict keep from training ones: 0 but for scenarios."""
+    return exclusion if kind == "scenario" else 0.0
+
+
 def random_folds(table: pd.DataFrame, seed: int, folds: int = SCENARIOS) -> Iterator[Split]:
     """Segments dealt at random. **Leaky**: a test segment has its neighbours in training."""
     for k, (train, test) in enumerate(splits.k_fold(np.arange(len(table)), folds=folds, seed=seed)):

@@ -1,5 +1,6 @@
 """From a small trained run to tables, figures and report; and what is refused."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -214,6 +215,22 @@ def test_neighbours_are_named_with_their_weight(tmp_path: Path):
     trained_run(tmp_path / "run", config)
     (note,) = explained_run.subject_of(asked(tmp_path, tmp_path / "out")).notes
     assert re.match(r"explained is what features add .*: \S+ in logits .* beside \S+ of these", note)
+
+
+@pytest.mark.parametrize(("split", "exclusion"), [("scenario", 50.0), ("rupture", 0.0)])
+def test_controls_keep_the_distance_of_the_final_network(
+    split: str, exclusion: float, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    subject = explained_run.subject_of(asked(trained, tmp_path))
+    subject = dataclasses.replace(subject, options=dataclasses.replace(subject.options, split=split))
+    kept, fitted = [], explained_run.training.fitted
+    monkeypatch.setattr(
+        explained_run.training,
+        "fitted",
+        lambda *g, **options: kept.append(options["exclusion"]) or fitted(*g, **options),
+    )
+    explained_run.controls(subject, explained_run.asked_of(asked(trained, tmp_path)), 1, 0)
+    assert kept == [exclusion]
 
 
 def test_planted_drivers_are_known_of_made_segments_alone(trained: Path, tmp_path: Path):

@@ -10,13 +10,26 @@ import pytest
 
 from ml4szeq import search as of_search
 from ml4szeq import splits, training
-from ml4szeq.config import RECIPES, Recipe, SearchConfig
+from ml4szeq.config import RECIPES, Recipe, SearchConfig, TrainConfig
 from ml4szeq.labels import rupture_groups
-from ml4szeq.search import Trial, check, chosen, inner_folds, nested, run_trial, search, training_part, trial_table
+from ml4szeq.search import (
+    Trial,
+    check,
+    chosen,
+    inner_folds,
+    nested,
+    refit,
+    run_trial,
+    search,
+    training_part,
+    trial_table,
+)
 from ml4szeq.search_figures import every
 from ml4szeq.search_space import AXES, BATCHES, propose
 from ml4szeq.segments import of_table
+from ml4szeq.sessions import trained_networks
 from shared.command import InputError
+from shared.runs import Run
 
 CONFIG = SearchConfig(trials=3, epochs=4, members=1, trial_members=1, units=(4, 8), folds=2, workers=1, exclusion=50.0)
 
@@ -244,6 +257,20 @@ def test_nested_scores_are_of_the_test_segments(segments, parts, searched, tmp_p
     next(iter(files)).write_text("{}")
     with pytest.raises(InputError, match=r"damaged; remove it"):
         nested(searched[1], segments, parts, CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["rupture", "region"])
+def test_a_refit_is_what_training_by_the_recipe_makes(segments, kind, tmp_path):
+    """Neighbours are asked from as near as there: no distance is kept but by scenarios."""
+    config = dataclasses.replace(CONFIG, network="neighbours", split=kind, exclusion=150.0)
+    options = {"network": "neighbours", "split": kind, "exclusion": 150.0, "epochs": 4, "members": 1}
+    part = splits.every(segments.table, [kind], [150.0], config.seed)[1]
+    run = Run(tmp_path)
+    (made, _) = trained_networks(segments, [part], TrainConfig(**options), run, {})
+    said = made.probabilities(segments.table)[part.test].argmax(axis=1)
+    found = refit(segments, part, config.recipe("neighbours"), config)
+    assert found["accuracy"] == pytest.approx(np.mean(said == (segments.magnitude[part.test] >= 8.0)), rel=1e-12)
+    assert made.neighbours.exclusion == 0.0
 
 
 # --- what came of it ---
