@@ -77,11 +77,11 @@ class Relevances:
         return importance_of(self.values[method], method)
 
     def table(self) -> pd.DataFrame:
-        """One row a segment, method and feature: places, classes by name, ``input``, ``relevance``."""
+        """One row a segment, method and feature: all of `places`, classes by name, ``input``, ``relevance``."""
         names = np.array([*class_names(self.edges), ""])  # the last is of -1
         width, parts = len(self.names), []
         for method, values in self.values.items():
-            part = self.places[["region", "segment", "along_km"]].loc[self.places.index.repeat(width)]
+            part = self.places.loc[self.places.index.repeat(width)]
             part = part.reset_index(drop=True)
             for name in ("observed", "predicted", "explained"):
                 part[name] = np.repeat(names[getattr(self, name)], width)

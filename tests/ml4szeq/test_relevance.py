@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ml4szeq import lrp, relevance
+from ml4szeq.map_tables import read_relevances
 from ml4szeq.model import FullyConnected
 from ml4szeq.relevance import Relevances
 
@@ -222,6 +223,15 @@ def test_the_long_table():
     assert row["relevance"] == found.values["lrp"][5, 1] and row["input"] == found.inputs[5, 1]
     assert (row["along_km"], row["observed"], row["predicted"], row["explained"]) == (250, "8_up", "below_8", "8_up")
     assert table["observed"].iloc[0] == ""
+
+
+def test_the_long_table_holds_coordinates_for_maps(tmp_path):
+    found, lon, lat = made(), np.linspace(170.0, 172.0, 12), np.linspace(-5.0, 5.0, 12)
+    places = found.places.assign(region="mine", lon=lon, lat=lat)
+    dataclasses.replace(found, places=places).table().to_csv(tmp_path / "relevances.csv", index=False)
+    table, names = read_relevances(tmp_path / "relevances.csv")  # of a region that only its coordinates place
+    assert names == list(found.names) and not table["simplified"].any()
+    np.testing.assert_allclose(table[["lon", "lat"]], np.column_stack([lon, lat]), rtol=1e-12)
 
 
 def test_places_may_keep_their_index():
