@@ -150,8 +150,9 @@ def recovery(importance: np.ndarray, names: Sequence[str], planted: Sequence[str
 def shuffled_labels(labels: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Labels (N,) moved between groups (N,) as wholes: a rupture's segments keep one label, another rupture's.
 
-    Every group is given the label of the first segment of a group drawn without replacement. Ruptures differ in length,
-    so the shares of the labels change a little.
+    Every group is given the label of the first segment of a group drawn without replacement. Great ruptures span many
+    segments and other groups few, most of them one: the share of great labels falls to about that among groups, in the
+    published table from 47 to 11 % of the segments.
     """
     _, first, which = np.unique(groups, return_index=True, return_inverse=True)
     return np.asarray(labels)[first][rng.permutation(len(first))][which]
