@@ -7,7 +7,7 @@ import sys
 
 from ml4szeq.config import PredictConfig
 from ml4szeq.predictions import predictions, scores_text
-from ml4szeq.segments import read_segments
+from ml4szeq.segments import read_segments, table_files
 from ml4szeq.sessions import PROJECT
 from ml4szeq.trained import load_final
 from shared import runs
@@ -16,7 +16,7 @@ from shared.command import run_command
 
 def main(config: PredictConfig) -> None:
     """Predict the class of every segment; a table with labels is scored as well."""
-    runs.check_output_file(config.output, config.input)
+    runs.check_output_file(config.output, *table_files([config.input]))
     network = load_final(runs.find_run(PROJECT, config.run))
     segments = read_segments([config.input], labelled=False)
     network.check(segments.table, str(config.input))

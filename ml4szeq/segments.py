@@ -126,7 +126,7 @@ def read_segments(
     InputError
         It names the file and the column or row.
     """
-    files = _files(paths)
+    files = table_files(paths)
     parts = [_read(file) for file in files]
     names = [_features(part, file) for part, file in zip(parts, files, strict=True)]
     for other, file in zip(names[1:], files[1:], strict=True):
@@ -179,7 +179,14 @@ def check_varied(features: pd.DataFrame, where: str) -> None:
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-def _files(paths: Iterable[Path]) -> list[Path]:
+def table_files(paths: Iterable[Path]) -> list[Path]:
+    """The files themselves, and the CSV files of folders.
+
+    Raises
+    ------
+    InputError
+        One is not there, a folder holds none, or nothing is named.
+    """
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

@@ -262,6 +262,8 @@ def test_what_predicting_refuses(trained: Path, data: Path, tmp_path: Path):
     written(tmp_path, table.drop(columns=["AGE", "V_TN"]), "lacks.csv")
     written(tmp_path, change("AGE", "old")(table), "text.csv")
     written(tmp_path, table, "own.csv")
+    (tmp_path / "tables").mkdir()
+    written(tmp_path / "tables", table, "sam.csv")
     (tmp_path / "out.csv").write_text("mine", encoding="utf-8")
     (tmp_path / "kept").mkdir()
     for name in ("config.json", "results.json"):
@@ -275,6 +277,7 @@ def test_what_predicting_refuses(trained: Path, data: Path, tmp_path: Path):
         ((*run, "--input", "text.csv", "--output", "out.csv"), "row 6, column AGE: 'old' is no number"),
         ((*run, "--input", "absent.csv", "--output", "out.csv"), "absent.csv: no such file"),
         ((*run, "--input", "own.csv", "--output", "own.csv"), "is the input itself"),
+        ((*run, "--input", "tables", "--output", "tables/sam.csv"), "is the input itself"),
         ((*run, "--input", "own.csv", "--output", "kept"), "is a folder"),
         (("--input", "own.csv", "--output", "out.csv"), "no complete run yet"),
         (("--run", "absent", "--input", "own.csv", "--output", "out.csv"), "absent: no such run folder"),
