@@ -15,9 +15,9 @@ CLASS_COLOURS = {2: ("#56B4E9", "#D55E00"), 3: ("#56B4E9", "#E69F00", "#D55E00")
 
 
 def of_training(log: pd.DataFrame, table: pd.DataFrame, edges: tuple[float, ...], synthetic: bool) -> dict[str, Figure]:
-    """All figures of a training by name."""
+    """All figures of a training by name; without a ``log``, as a power cut may leave it, no losses."""
     return {
-        "loss": losses(log, synthetic),
+        **({"loss": losses(log, synthetic)} if len(log) else {}),
         "along_strike": along_strike(table, edges, synthetic),
         "confusion": confusion({"held-out segments": table}, edges, synthetic),
     }

@@ -36,6 +36,10 @@ def test_all_figures_of_a_training(tmp_path):
     assert {path.stem for path in tmp_path.glob("*.png")} == {"loss", "along_strike", "confusion"}
 
 
+def test_a_training_whose_log_is_lost_has_its_other_figures():
+    assert set(figures.of_training(pd.DataFrame([]), held_out(), EDGES[2], True)) == {"along_strike", "confusion"}
+
+
 def test_losses():
     axis = figures.losses(log(), False).axes[0]
     assert axis.get_legend_handles_labels()[1] == ["scenario-1-50km", "all segments"]
