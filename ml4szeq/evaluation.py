@@ -21,15 +21,6 @@ from shared.command import InputError
 PROJECT, WHAT = "ml4szeq-evaluation", "evaluation"
 MAIN = 50.0  # km: the exclusion distance of the published figures, of which predictions and figures are shown
 COMPLETE = 556  # segments of the published table with every feature
-SHOWN_SCORES = (
-    "macro_f1",
-    "accuracy",
-    "balanced_accuracy",
-    "roc_auc",
-    "average_precision",
-    "brier",
-    "calibration_error",
-)
 
 
 def check(config: EvaluateConfig) -> None:
