@@ -15,6 +15,7 @@ from ml4szeq.search import (
     TRIALS,
     WHAT,
     check,
+    check_folds,
     nested,
     recipes,
     results,
@@ -35,6 +36,7 @@ def main(config: SearchConfig) -> None:
     print(source.summary())
     segments = source.learnable()
     parts = splits.every(segments.table, [config.split], [config.exclusion], config.seed)
+    check_folds(segments, parts, config)
     now = runs.provenance(device="cpu", data=source.describe())
     run, _ = opened(config, PROJECT, now, WHAT)
     print(f"run folder: {run.path} (should it be interrupted: --resume {run.path})")

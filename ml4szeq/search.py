@@ -128,6 +128,18 @@ def inner_folds(table: pd.DataFrame, config: SearchConfig) -> list[tuple[np.ndar
     return found
 
 
+def check_folds(segments: Segments, splits: Sequence[Split], config: SearchConfig) -> None:
+    """Refuse, before any work, splits whose training part cannot be cut.
+
+    Raises
+    ------
+    InputError
+        See `inner_folds`.
+    """
+    for split in splits:
+        inner_folds(training_part(segments, split).table, config)
+
+
 def run_trial(segments: Segments, splits: Sequence[Split], config: SearchConfig, trial: int) -> Trial:
     """The inner scores of a trial's recipe in every split."""
     torch.set_num_threads(1)  # trials are what runs side by side
@@ -167,11 +179,9 @@ def search(segments: Segments, splits: Sequence[Split], config: SearchConfig, fo
     Raises
     ------
     InputError
-        A stored trial is not one of this search, or there is no cluster.
+        A stored trial is not one of this search, a block leaves nothing to learn from, or there is no cluster.
     """
     files = [folder / f"{trial + 1:04d}.json" for trial in range(config.trials)]
-    for split in splits:
-        inner_folds(training_part(segments, split).table, config)  # refused here, not in a worker
     found = {
         trial: Trial.load(file, propose(config, trial), splits, config.folds)
         for trial, file in enumerate(files)

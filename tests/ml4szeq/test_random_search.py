@@ -104,3 +104,6 @@ def test_a_training_of_something_else_is_refused(folder: Path, found: Path, opti
 def test_what_cannot_be_searched_is_refused(folder: Path):
     refuse(SCRIPT, *DATA, "--units", "9", "3", cwd=folder, said="--units 9 3", run=run_here)
     refuse(SCRIPT, "--data", "none.csv", cwd=folder, said="none.csv: no such file", run=run_here)
+    few = (*DATA, "--folds", "2", "--exclusion", "1e5", "--split", "random", "--output", "few")
+    refuse(SCRIPT, *few, cwd=folder, said="leaves too few segments to learn from or to judge by", run=run_here)
+    assert not (folder / "few").exists()
