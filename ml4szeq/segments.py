@@ -265,9 +265,8 @@ def _numbers(values: pd.Series, name: str, file: Path) -> pd.Series:
     bad = (found.isna() & values.notna()) | np.isinf(found)
     if bad.any():
         row = int(np.argmax(bad))
-        raise InputError(
-            f"{file}: row {row + 2}, column {name}: {values.iloc[row]!r} is no number; correct it or empty it"
-        )
+        mend = "correct it or empty it" if found.notna().any() else "take the column out, or give it numbers"
+        raise InputError(f"{file}: row {row + 2}, column {name}: {values.iloc[row]!r} is no number; {mend}")
     return found
 
 

@@ -120,6 +120,11 @@ BAD = {
     "empty file": ("", r"segments\.csv: not a CSV table"),
     "no rows": (HEAD, r"segments\.csv: no rows below the header"),
     "text for a number": (HEAD + "sam,0,0,old,8\n", r"segments\.csv: row 2, column AGE: 'old' is no number"),
+    "one cell of text": (HEAD + "sam,0,0,old,8\nsam,1,50,3,8\n", "'old' is no number; correct it or empty it"),
+    "a column of remarks": (
+        "region,segment,along_km,AGE,remark,MR_GCMT\nsam,0,0,1,seen,8\nsam,1,50,2,,8\n",
+        "column remark: 'seen' is no number; take the column out, or give it numbers",
+    ),
     "infinite": (HEAD + "sam,0,0,1,8\nsam,1,50,inf,8\n", "row 3, column AGE"),
     "label out of range": (HEAD + "sam,0,0,1,8\nsam,1,50,2,12.5\n", r"row 3, column MR_GCMT: 12\.5 is out of range"),
     "label of no earthquake": (HEAD + "sam,0,0,1,0\n", "row 2, column MR_GCMT: 0 is out of range"),
