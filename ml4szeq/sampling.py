@@ -150,6 +150,8 @@ def _region(
     trench: Trench, region: str, grids: dict[str, Grid | Mosaic], plates: PlatePair | None, options: SamplingOptions
 ) -> pd.DataFrame:
     segments = trench.segments(options.spacing, options.chord)
+    if "DEPTH" in grids:
+        _check_side(segments, region, grids["DEPTH"])
     columns: dict[str, np.ndarray] = {
         "along_km": segments.along_km,
         "lon": within_180(segments.lon),
@@ -164,6 +166,17 @@ def _region(
     table.insert(0, "region", region)
     table.insert(1, "segment", np.arange(len(table)))
     return table
+
+
+def _check_side(segments: Segments, region: str, depth: Grid | Mosaic) -> None:
+    """Refuse a trench whose slab lies on the other side of it, as where downgoing_side was forgotten."""
+    behind, before = (slab_shape.depth_behind(depth, segments, distance) for distance in (200.0, -200.0))
+    if not np.isfinite(behind).any() and np.isfinite(before).mean() > 0.5:
+        right, left = ("right", "left") if segments.downgoing_side > 0 else ("left", "right")
+        raise InputError(
+            f"region {region}: the downgoing plate was said to be on the {right} of the trench's way, but the slab of "
+            f"DEPTH is there and not on the {left}; give downgoing_side {-segments.downgoing_side:g} in --trenches"
+        )
 
 
 def _features(

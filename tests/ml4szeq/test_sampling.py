@@ -203,3 +203,14 @@ def test_a_bar_is_shown_by_choice(capsys: pytest.CaptureFixture):
     assert "sampling: 100%" in capsys.readouterr().err
     sample(TRENCHES, {"FRE": grid(X)})
     assert capsys.readouterr().err == ""
+
+
+def test_a_slab_on_the_wrong_side():
+    """A trench whose downgoing side was forgotten is refused; one that the grid does not reach is not."""
+    slab = grid(np.where(Y < 0.0, np.nan, 20.0 + 0.3 * Y))  # in the north
+    west = {"e": Trench("e", TRENCHES["e"].vertices[::-1], 1)}
+    with pytest.raises(InputError, match=r"region e: .*on the right .* not on the left; give downgoing_side -1 in"):
+        sample(west, {"DEPTH": slab})
+    west = {"e": dataclasses.replace(west["e"], downgoing_side=-1)}
+    assert sample(west, {"DEPTH": slab})["DXT_200"].notna().all()
+    assert sample(TRENCHES, {"DEPTH": grid(np.full_like(Y, np.nan))})["DXT_200"].isna().all()
