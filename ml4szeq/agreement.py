@@ -148,14 +148,14 @@ def recovery(importance: np.ndarray, names: Sequence[str], planted: Sequence[str
 
 
 def shuffled_labels(labels: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Labels (N,) moved between groups (N,) as wholes: a rupture's segments keep one label, another rupture's.
+    """Labels (N,) with the ruptures they belong to laid out in another order, each as long as it is.
 
-    Every group is given the label of the first segment of a group drawn without replacement. Great ruptures span many
-    segments and other groups few, most of them one: the share of great labels falls to about that among groups, in the
-    published table from 47 to 11 % of the segments.
+    The rows are taken as one long trench. Every group (N,) keeps the label of its first segment and its number of
+    segments, so that neighbours still share labels and every label is as frequent as before.
     """
-    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-    return np.asarray(labels)[first][rng.permutation(len(first))][which]
+    _, first, count = np.unique(groups, return_index=True, return_counts=True)
+    order = rng.permutation(len(first))
+    return np.repeat(np.asarray(labels)[first][order], count[order])
 
 
 def control(

@@ -101,13 +101,13 @@ def test_recovery():
     assert np.isnan(agreement.recovery(np.arange(5.0), names, [])[1])
 
 
-def test_shuffled_labels_move_as_wholes():
+def test_shuffled_ruptures_keep_their_lengths():
     groups = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5, 5])
     labels = np.array([7.0, 7.0, 7.0, 1.0, 9.0, 9.0, 6.0, 5.0, 8.0, 8.0])
     found = [agreement.shuffled_labels(labels, groups, np.random.default_rng(seed)) for seed in range(5)]
     for each in found:
-        assert sorted(each[[0, 3, 4, 6, 7, 8]]) == [1.0, 5.0, 6.0, 7.0, 8.0, 9.0]
-        assert all(len(set(each[groups == g])) == 1 for g in range(6))
+        assert sorted(each) == sorted(labels)  # every label as often as before
+        assert (np.diff(each) != 0).sum() == 5  # and in one piece
     assert len({tuple(each) for each in found}) > 1
 
 
