@@ -56,6 +56,7 @@ def f1_by_distance(summary: pd.DataFrame, synthetic: bool) -> Figure:
                 label=model,
             )
         axis.set(xlabel="exclusion distance (km)", ylim=(0.3, 1.0))
+        axis.set_xticks(sorted(chosen["exclusion"].unique()))  # marks stand beside each other around these
         axis.set_title(title, fontsize=9)
         axis.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     axes[0, 0].set_ylabel("macro-F1, five scenarios")

@@ -55,7 +55,9 @@ def test_macro_f1_by_distance_shows_every_mean(summary: pd.DataFrame, tmp_path):
     texts = drawn(figure, tmp_path, synthetic=True)
     assert set(MODELS) <= set(texts) and "exclusion distance (km)" in texts
     shown = {}
+    measured = sorted(summary.loc[summary["kind"] == "scenario", "exclusion"].unique())
     for axis in figure.axes:
+        np.testing.assert_array_equal(axis.get_xticks(), measured)
         for bars in axis.containers:
             shown[bars.get_label()] = bars.lines[0].get_ydata()
     for model in MODELS:
