@@ -192,3 +192,13 @@ def test_nothing_to_learn_from():
 def test_a_column_with_one_value():
     with pytest.raises(InputError, match="column AGE is 3 in every row; leave it out with --drop AGE"):
         learnt(made_table().assign(AGE=3.0))
+
+
+def test_summary_names_the_columns_that_are_most_often_empty():
+    table = made_table()
+    names = segments.of_table(table).features
+    table.loc[table.index[:3], names[1]] = np.nan
+    table.loc[table.index[:2], names[0]] = np.nan
+    found = segments.of_table(table)
+    assert f"{len(table) - 3} complete (most often empty: {names[1]} 3, {names[0]} 2)" in found.summary()
+    assert "empty" not in segments.of_table(made_table()).summary()
