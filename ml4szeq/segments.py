@@ -102,8 +102,9 @@ class Segments:
         great = int((self.magnitude >= 8.0).sum())
         lacking = self.table[list(self.features)].isna().sum().sort_values(ascending=False, kind="stable")
         often = ", ".join(f"{name} {count}" for name, count in lacking[lacking > 0].head(3).items())
+        name = self.name if self.paths else "embedded default"
         return (
-            f"{self.name if self.paths else 'embedded default'}{', SYNTHETIC' if self.synthetic else ''}: {said['rows']} segments of "
+            f"{name}{', SYNTHETIC' if self.synthetic else ''}: {said['rows']} segments of "
             f"{len(said['regions'])} regions, {said['features']} features, {said['complete_rows']} complete"
             + (f" (most often empty: {often})" if often else "")
             + f", {said['labelled_rows']} labelled, {great} with Mw >= 8"
