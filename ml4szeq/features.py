@@ -7,9 +7,8 @@ slab's greatest depth, smoothed along the trench over 200, 400 and 600 km: they 
 690 km.
 """
 
-PHYSICAL, DYNAMICS, KINEMATICS, CONTEXT, OTHER = "physical state", "dynamics", "kinematics", "context", "other"
-GROUPS = (PHYSICAL, DYNAMICS, KINEMATICS, CONTEXT, OTHER)  # as figures and tables order them
-CONTEXT_PREFIX = "CTX_"  # of columns that describe a segment's neighbours along the trench
+PHYSICAL, DYNAMICS, KINEMATICS, OTHER = "physical state", "dynamics", "kinematics", "other"
+GROUPS = (PHYSICAL, DYNAMICS, KINEMATICS, OTHER)  # as figures and tables order them
 
 # stem: title, unit, group
 _STEMS = {
@@ -67,17 +66,13 @@ def _parts(name: str) -> tuple[str, list[str]] | None:
 
 
 def group_of(name: str) -> str:
-    """One of `GROUPS`: ``context`` for ``CTX_`` columns, ``other`` for names that are not known."""
-    if name.startswith(CONTEXT_PREFIX):
-        return CONTEXT
+    """One of `GROUPS`: ``other`` for names that are not known."""
     found = _parts(name)
     return _STEMS[found[0]][2] if found else OTHER
 
 
 def title_of(name: str) -> str:
     """The feature in words, ``free-air gravity (downgoing, mean)``; the name itself where it is not known."""
-    if name.startswith(CONTEXT_PREFIX):
-        return f"context: {title_of(name.removeprefix(CONTEXT_PREFIX))}"
     found = _parts(name)
     if found is None:
         return name
@@ -87,7 +82,7 @@ def title_of(name: str) -> str:
 
 def unit_of(name: str) -> str:
     """Unit of the feature, empty where it is not known or has none; a gradient is per m along the trench."""
-    found = _parts(name.removeprefix(CONTEXT_PREFIX))
+    found = _parts(name)
     if found is None:
         return ""
     unit = _STEMS[found[0]][1]

@@ -83,8 +83,9 @@ def fit(segments: Segments, split: Split, config: EvaluateConfig) -> Fit:
         for seed in seeds:
             made = training.fitted(segments, split.train, config.recipe(network), seed, exclusion=exclusion)
             found[model, seed] = made.probabilities(segments.table)[split.test]
+            if made.neighbours is not None:  # the same vote for every seed
+                found[VOTE, seeds[0]] = softmax(made.neighbours.logits(segments.table)[split.test], axis=1)
         seconds[model] = time.perf_counter() - began
-    found[VOTE, seeds[0]] = softmax(made.neighbours.logits(segments.table)[split.test], axis=1)
     for model, method in baselines.every().items():
         began = time.perf_counter()
         for seed in seeds if model in baselines.SEEDED else seeds[:1]:

@@ -115,21 +115,6 @@ def output_chain(chain: nn.Sequential, output: Output = "margin") -> nn.Sequenti
     return lrp.contrasted(chain) if output == "margin" else lrp.folded(chain)
 
 
-def propagated(
-    chains: Sequence[nn.Sequential],
-    inputs: torch.Tensor,
-    target: torch.Tensor | int,
-    rule: lrp.Rule = "epsilon",
-    *,
-    output: Output = "margin",
-    epsilon: float = lrp.EPSILON,
-) -> np.ndarray:
-    """Relevances (M, N, F) by `lrp.relevance` of each of M chains."""
-    return np.stack(
-        [lrp.relevance(output_chain(chain, output), inputs, target, rule, epsilon=epsilon) for chain in chains]
-    )
-
-
 def integrated_gradients(
     chain: nn.Sequential, inputs: torch.Tensor, target: torch.Tensor | int, *, steps: int = STEPS
 ) -> np.ndarray:

@@ -22,7 +22,7 @@ from shared.plotting import COLOURS, mark_synthetic, new_figure
 WIDTH = 7.1  # in, two columns of a journal
 ROW = 0.135  # in, of a feature in a heat map
 MAP = matplotlib.colormaps["RdBu_r"]
-GROUP_COLOURS = dict(zip(GROUPS, (COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3], "0.5"), strict=True))
+GROUP_COLOURS = dict(zip(GROUPS, (COLOURS[0], COLOURS[1], COLOURS[2], "0.5"), strict=True))
 CLASS_COLOURS = {2: ("#cfe3f1", "#08306b"), 3: ("#cfe3f1", "#6baed6", "#08306b")}  # light to dark, apart in grey too
 UNITS = {
     "lrp": "relevance",

@@ -19,7 +19,6 @@ from shared.command import InputError
 
 Kind = Literal["random", "scenario", "rupture", "region", "unseen"]
 SCENARIOS = 5
-EXCLUSIONS = (0.0, 50.0, 100.0, 250.0, 500.0, 600.0)  # km, of the published study
 
 
 @dataclasses.dataclass(frozen=True)

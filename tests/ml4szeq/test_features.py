@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ml4szeq import features
-from ml4szeq.features import CONTEXT, DYNAMICS, KINEMATICS, OTHER, PHYSICAL, PUBLISHED
+from ml4szeq.features import DYNAMICS, KINEMATICS, OTHER, PHYSICAL, PUBLISHED
 
 
 def test_the_published_order(real_data: Path):
@@ -21,7 +21,7 @@ def test_all_published_features_have_a_title_a_unit_and_a_group():
         assert features.title_of(name) != name
         assert features.unit_of(name)
     count = {group: sum(features.group_of(name) == group for name in PUBLISHED) for group in features.GROUPS}
-    assert count == {PHYSICAL: 34, DYNAMICS: 9, KINEMATICS: 6, CONTEXT: 0, OTHER: 0}
+    assert count == {PHYSICAL: 34, DYNAMICS: 9, KINEMATICS: 6, OTHER: 0}
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,6 @@ def test_all_published_features_have_a_title_a_unit_and_a_group():
         ("EGO_UM_UP_AVE", "upper-mantle geoid (upper, mean)", "m", PHYSICAL),
         ("V_UP", "upper-plate velocity", "mm/yr", KINEMATICS),
         ("DLT_UP_AVE", "strain rate, dilatation (upper, mean)", "1e-9/yr", KINEMATICS),
-        ("CTX_AGE", "context: age of the downgoing plate", "Ma", CONTEXT),
-        ("CTX_WIDTH", "context: WIDTH", "", CONTEXT),
         ("HEAT_FLOW", "HEAT_FLOW", "", OTHER),
         ("AGENT", "AGENT", "", OTHER),
         ("DXT_FAR", "DXT_FAR", "", OTHER),
@@ -46,6 +44,6 @@ def test_single_features(name: str, title: str, unit: str, group: str):
 
 
 def test_in_groups():
-    names = ("MINE", "CTX_AGE", "DLT_UP_AVE", "DXT_200", "V_TN", "AGE", "SED_AVE", "ALSO")
-    expected = ["SED_AVE", "AGE", "DXT_200", "V_TN", "DLT_UP_AVE", "CTX_AGE", "MINE", "ALSO"]
+    names = ("MINE", "DLT_UP_AVE", "DXT_200", "V_TN", "AGE", "SED_AVE", "ALSO")
+    expected = ["SED_AVE", "AGE", "DXT_200", "V_TN", "DLT_UP_AVE", "MINE", "ALSO"]
     assert features.in_groups(names) == expected

@@ -87,13 +87,11 @@ def test_integrated_gradients_of_many_rows_are_those_of_few(monkeypatch: pytest.
     np.testing.assert_allclose(relevance.integrated_gradients(given, x, 0), whole, rtol=1e-9, atol=1e-12)
 
 
-def test_propagated_is_a_member_each():
-    members, x = [chain(0), chain(1)], rows()
-    found = relevance.propagated(members, x, 1, "gamma")
-    np.testing.assert_array_equal(found[1], lrp.relevance(lrp.contrasted(members[1]), x, 1, "gamma"))
-    logits = relevance.propagated(members, x, 1, "gamma", output="logit")
-    np.testing.assert_array_equal(logits[0], lrp.relevance(members[0], x, 1, "gamma"))
-    assert found.shape == (2, 30, 4)
+def test_the_output_explained_is_a_margin_or_a_logit():
+    member, x = chain(1), rows()
+    for output, expected in (("margin", lrp.contrasted(member)), ("logit", member)):
+        found = lrp.relevance(relevance.output_chain(member, output), x, 1, "gamma")
+        np.testing.assert_array_equal(found, lrp.relevance(expected, x, 1, "gamma"))
 
 
 # --- permutation -----------------------------------------------------------------------------------------------------

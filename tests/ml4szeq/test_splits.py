@@ -10,12 +10,14 @@ from made_segments import made_table
 
 from ml4szeq import baselines, metrics, splits
 from ml4szeq.classes import EDGES, classified
+from ml4szeq.config import EvaluateConfig
 from ml4szeq.labels import rupture_groups
 from ml4szeq.segments import Segments, read_segments
-from ml4szeq.splits import EXCLUSIONS, Split
+from ml4szeq.splits import Split
 from shared.command import InputError
 
 TABLE = made_table(count=23)
+EXCLUSIONS = EvaluateConfig().exclusions  # km, of the published study
 
 
 def table_with_gaps() -> pd.DataFrame:
