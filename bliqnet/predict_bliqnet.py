@@ -15,7 +15,7 @@ def main(config: PredictConfig) -> None:
     """Predict median response spectra (g) and their spread for every row of a table, or the inverse of that."""
     runs.check_output_file(config.output, config.input)
     device = choose_device(config.device, threads=config.threads if config.inverse else 1)
-    run = runs.find_run("bliqnet", config.run)
+    run = runs.find_run("bliqnet", config.run, or_pretrained=True)
 
     table = (posterior_of_spectra if config.inverse else predicted_spectra)(run, config, device)
 

@@ -15,7 +15,7 @@ from shared.torch_tools import choose_device
 def main(config: GenerateConfig) -> None:
     """Waveforms of an earthquake on a grid or at points, by a trained generator, and maps of their spectra."""
     scenario_run.check(config)
-    run = runs.find_run("cgm_gm", config.run)
+    run = runs.find_run("cgm_gm", config.run, or_pretrained=True)
     checkpoint = run.path / CHECKPOINT
     device = choose_device(config.device, config.threads)
     generator = generators.load(checkpoint, device)

@@ -15,7 +15,7 @@ from shared.predictions import scenarios_to_predict
 def main(config: PredictConfig) -> None:
     """Predict median response spectra (g), their spread and, with --samples, spectra drawn at random."""
     runs.check_output_file(config.output, config.input)
-    run = runs.find_run(PROJECT, config.run)
+    run = runs.find_run(PROJECT, config.run, or_pretrained=True)
     model = TrainedCVAE.load(run.path / CHECKPOINT)
     print(f"model: {run.path}, trained on {model.provenance['data']['format']}")
     scenarios = scenarios_to_predict(config.input, model.ranges, model.components, model.synthetic)

@@ -17,7 +17,7 @@ from shared.command import run_command
 def main(config: PredictConfig) -> None:
     """Predict the class of every segment; a table with labels is scored as well."""
     runs.check_output_file(config.output, *table_files([config.input]))
-    network = load_final(runs.find_run(PROJECT, config.run))
+    network = load_final(runs.find_run(PROJECT, config.run, or_pretrained=True))
     segments = read_segments([config.input], labelled=False)
     network.check(segments.table, str(config.input))
 

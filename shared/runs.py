@@ -269,8 +269,10 @@ def _new_folder(project: Path, seed: int) -> Path:
     raise InputError(f"{project}: a thousand runs in one second; wait a moment")
 
 
-def find_run(project: str, run: str) -> Run:
-    """The run that ``--run`` names: ``latest`` or a run folder.
+def find_run(project: str, run: str, *, or_pretrained: bool = False) -> Run:
+    """The run that ``--run`` names: ``latest``, ``pretrained`` or a run folder.
+
+    With ``or_pretrained``, ``latest`` is the pretrained model while there is no run of the user's own, and says so.
 
     Raises
     ------
@@ -279,9 +281,17 @@ def find_run(project: str, run: str) -> Run:
     """
     if run == "latest":
         folder = ROOT / project / "latest"
-        if not folder.exists():
+        if folder.exists():
+            return Run(folder.resolve())
+        if not or_pretrained:
             raise InputError(f"{ROOT / project}: no complete run yet; train one, or name one with --run")
-        return Run(folder.resolve())
+        run = "pretrained"
+        print(f"note: no run of your own in {ROOT / project}: the pretrained model answers", file=sys.stderr)
+    if run == "pretrained":
+        folder = pretrained_folder(project)
+        if not (folder / "results.json").is_file():
+            raise InputError(f"{project}: ships no pretrained model; train one, or name a run folder with --run")
+        return Run(folder)
     if not Path(run).is_dir():
         raise InputError(f"{run}: no such run folder")
     if not (Path(run) / "config.json").is_file():
@@ -291,6 +301,11 @@ def find_run(project: str, run: str) -> Run:
     if not (Path(run) / "results.json").is_file():
         raise InputError(f"{run}: this run is not complete; if it was interrupted, go on with --resume {run}")
     return Run(Path(run))
+
+
+def pretrained_folder(project: str) -> Path:
+    """Where the model that is shipped with ``project`` lies: a run folder without what only training needs."""
+    return Path(__file__).resolve().parents[1] / project / "pretrained"
 
 
 # --- provenance ------------------------------------------------------------------------------------------------------

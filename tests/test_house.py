@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
 PINS = dict(line.split("==") for line in LOCK if not line.startswith("#"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-EXTRAS = ("bliqnet", "cvae", "cgm", "ml4szeq", "cgm-picker", "ray", "dev")
+EXTRAS = ("bliqnet", "cvae", "cgm", "ml4szeq", "cgm-picker", "ray", "export", "docs", "dev")
 MAKE = shutil.which("make")
 
 
