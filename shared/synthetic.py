@@ -181,11 +181,14 @@ def _recordings(
         counts = np.minimum(counts + generator.multinomial(short, room / room.sum()), most)
 
     reach = np.where(small, np.clip(60 + 55 * (mag - 3), 60, 100), 25 * (counts / 3) ** 0.35)  # km
-    distance, _ = _distance_azimuth(events.to_numpy()[:, None, :2], stations.to_numpy()[None, :, :2])  # (E, S)
-    chance = generator.gumbel(size=distance.shape) - (distance / reach[:, None]) ** 2
-    chance[events["region"].to_numpy()[:, None] != stations["region"].to_numpy()] = -np.inf
-    rank = np.argsort(np.argsort(-chance, axis=1), axis=1)
-    return events, stations, np.nonzero(rank < counts[:, None])
+    places, home = stations[["lat", "lon"]].to_numpy(), stations["region"].to_numpy()
+    recorded = []
+    for k, (lat, lon, region) in enumerate(events[["lat", "lon", "region"]].to_numpy()):  # all at once would be (E, S)
+        distance, _ = _distance_azimuth(np.array([lat, lon]), places)  # (S,)
+        chance = generator.gumbel(size=n_stations) - (distance / reach[k]) ** 2
+        chance[home != region] = -np.inf
+        recorded.append(np.sort(np.argpartition(-chance, counts[k] - 1)[: counts[k]]))
+    return events, stations, (np.repeat(np.arange(n_events), counts), np.concatenate(recorded))
 
 
 def _places(generator: np.random.Generator, region: np.ndarray, half_side: float) -> pd.DataFrame:
