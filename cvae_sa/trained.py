@@ -31,6 +31,7 @@ CHUNK = 8192  # rows at a time
 PARTS = ("config.json", "metadata.json", "model.weights.h5")  # of a .keras archive without assets
 LARGEST = 100_000_000  # bytes of an archive, unpacked
 CARD = ("columns", "components", "ranges", "provenance")
+VERSION = 1  # of the card; files from before there was one say nothing, and are of version 1
 OPTIONS = {"name", "trainable", "dtype", *inspect.signature(SpectralCVAE).parameters} - {"options"}
 DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, RuntimeError, EOFError)
 
@@ -85,6 +86,7 @@ class TrainedCVAE:
             "components": sorted(records.table["component"].unique()),
             "ranges": ranges_of(records.table),
             "provenance": provenance,
+            "version": VERSION,
         }
         own = SpectralCVAE.from_config({**config, "card": runs.plain(card)})
         for variable, trained in zip(own.weights, training.model.weights, strict=True):
@@ -241,7 +243,8 @@ def check_card(card: dict[str, Any], n_periods: int) -> None:
     """Look into what a file says of its model; raises one of `DAMAGED` where it does not fit."""
     data = card["provenance"]["data"]
     if not (
-        set(card) == set(CARD)
+        set(card) - {"version"} == set(CARD)
+        and card.get("version", 1) == VERSION
         and len(periods_of(card["columns"])) == n_periods
         and set(card["components"]) <= {"H", "V"}
         and set(card["ranges"]) == set(RANGED)

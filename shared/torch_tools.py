@@ -10,6 +10,8 @@ import torch
 from shared.command import InputError, reason_of
 from shared.runs import atomic
 
+VERSION = 1  # of what `save_checkpoint` writes; files from before there was one say nothing, and are of version 1
+
 # what torch raises for files that are cut, altered or of another kind (found by damaging files at random)
 UNREADABLE = (
     UnpicklingError,
@@ -53,7 +55,7 @@ def seed_everything(seed: int) -> None:
 def save_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
     """Write tensors, numbers, strings, lists and dictionaries, whole or not at all."""
     with atomic(path) as temporary:
-        torch.save({"kind": kind, **content}, temporary)
+        torch.save({"kind": kind, "version": VERSION, **content}, temporary)
 
 
 def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -62,11 +64,13 @@ def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -
     Raises
     ------
     InputError
-        The file is missing, truncated, holds anything but plain content, or is of another kind.
+        The file is missing, truncated, holds anything but plain content, or is of another kind or a later version.
     """
     content = _content(path, device)
     if content.get("kind") != kind:
         raise InputError(f"{path}: not a {kind} checkpoint; name another run")
+    if (version := content.pop("version", 1)) != VERSION:
+        raise InputError(f"{path}: a checkpoint of format {version}, this version reads up to {VERSION}; update it")
     return content
 
 
