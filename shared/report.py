@@ -7,6 +7,7 @@ escaped, so that names taken from a file show as they are. Nothing is written he
 import base64
 import html
 import io
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Self
 
@@ -88,6 +89,15 @@ class Report:
     def bullets(self, items: Iterable[str]) -> Self:
         """Add a list of plain texts."""
         self._body.append("<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>")
+        return self
+
+    def links(self, items: Iterable[tuple[str, str, str]]) -> Self:
+        """Add a list of files to open: what each is, its path relative to the report's own, and a remark."""
+        shown = [
+            f'<li><a href="{html.escape(urllib.parse.quote(path))}">{html.escape(text)}</a> {html.escape(remark)}</li>'
+            for text, path, remark in items
+        ]
+        self._body.append(f"<ul>{''.join(shown)}</ul>")
         return self
 
     def table(

@@ -1,0 +1,56 @@
+"""Run all four sub-projects, on embedded data and on real data where there are, and write one page of the results.
+
+python shared/reproduce.py --data-dir data
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from shared import reproduction, reproduction_page, reproduction_plan
+from shared.command import run_command
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to run, and where the page goes."""
+
+    data_dir: Path | None = None
+    """Folder of real data, laid out as data/README.md says; what is not there is left out. None: embedded data only."""
+    output: Path = Path("runs/report")
+    """Folder of index.html and of the runs behind it; what was finished there before is kept."""
+    only: tuple[Literal["bliqnet", "cvae_sa", "cgm_gm", "ml4szeq"], ...] = ()
+    """Sub-projects to run; none: all."""
+    jobs: int = 2
+    """Steps at a time, each on a core of its own."""
+    restart: bool = False
+    """Do again what was finished before."""
+    dry_run: bool = False
+    """Only say what would be run."""
+
+
+def main(config: Config) -> None:
+    """Run all four sub-projects, on embedded data and on real data where there are; write one page of the results."""
+    found = reproduction_plan.found_data(config.data_dir)
+    missing = reproduction_plan.missing_data(config.data_dir, found)
+    steps = reproduction_plan.planned(
+        config.output / reproduction.RUNS, found, config.only or reproduction_plan.PROJECTS
+    )
+    print("\n".join(f"left out: {line}" for line in missing))
+    if config.dry_run:
+        print("\n".join(reproduction.shown(step) for step in steps))
+        return
+    reproduction.check_folder(config.output, config.restart, config.jobs)
+
+    page = functools.partial(reproduction_page.write_page, config.output, steps, missing=missing, jobs=config.jobs)
+    outcomes = reproduction.carry_out(
+        steps, config.output, config.jobs, say=lambda line: print(line, flush=True), finished=page
+    )
+    print(reproduction_page.summary(outcomes))
+    print(f"report: {config.output / reproduction_page.INDEX}")
+    reproduction.raise_if_any_failed(outcomes, config.output)
+
+
+if __name__ == "__main__":
+    run_command(main, Config)
