@@ -222,7 +222,10 @@ class GenerateConfig:
     batch: int = 256
     """Waveforms written before the progress is saved."""
     mseed: Path | None = None
-    """New folder for the waveforms as miniSEED too, a file for every point; needs ObsPy."""
+    """New folder for the waveforms as miniSEED too, a file for every point, with stations.xml, event.xml and
+    points.csv; needs ObsPy."""
+    origin_time: str | None = None
+    """Of the earthquake, UTC, as 2026-01-31T12:00:00, for --mseed; default 1970-01-01; others follow an hour apart."""
     maps: bool = True
     """Draw maps of the Fourier amplitudes, if all points are of one earthquake."""
     baseline: str | None = None

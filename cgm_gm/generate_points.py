@@ -32,7 +32,7 @@ def main(config: GenerateConfig) -> None:
     print(f"{len(table)} points, {config.realizations} realization(s) each: {config.output}")
 
     if config.mseed is not None:
-        print(f"{miniseed.write(config.output, config.mseed)} files: {config.mseed}")
+        print(f"{miniseed.write(config.output, config.mseed, config.origin_time)} points: {config.mseed}")
     figure = scenario_run.figure(config, generator, table, beside)
     if figure is not None:
         path = scenario_run.figure_path(config)

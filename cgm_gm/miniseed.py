@@ -1,19 +1,29 @@
-"""Generated waveforms as miniSEED: one file a point, one trace a realization. Needs ObsPy."""
+"""A folder of generated waveforms for seismologists' programs: miniSEED beside StationXML and QuakeML. Needs ObsPy.
+
+    P0000012.mseed   one file a point, one trace a realization (the location code), float32 in m/s or m/s²
+    stations.xml     StationXML: where, which way positive motion points, sampling rate, a flat response
+    event.xml        QuakeML: magnitude, hypocentre and origin time of every earthquake
+    points.csv       a row a point: its file, SEED codes, ids, place, origin, start, expected P and S (UTC)
+
+The codes are those of `seed_codes`, the times those of `streams`. ``obspy.read``, ``read_inventory`` and
+``read_events`` join by them. What is generated says so in each XML and by the network code.
+"""
 
 import os
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
+from cgm_gm import streams
+from cgm_gm.streams import Description
 from shared import runs
 from shared.command import InputError
 
-NETWORK, CHANNEL = "XX", "HHX"  # XX: no network that exists
-ROWS = 64
-DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+STATIONS, EVENTS, POINTS = "stations.xml", "event.xml", "points.csv"
+INSTANTS = {"origin": "origin_time", "start": "start_time", "p": "p_time", "s": "s_time"}
 
 
 def check_folder(folder: Path) -> None:
@@ -33,51 +43,44 @@ def check_folder(folder: Path) -> None:
         raise InputError("--mseed needs ObsPy: pip install obspy") from None
 
 
-def write(path: Path, folder: Path) -> int:
-    """Write the waveforms of the file at ``path`` (`generation`) to ``folder``, all or none; the count of files.
+def write(path: Path, folder: Path, origin: str | None = None) -> int:
+    """Write the waveforms of the file at ``path`` (`generation`) to ``folder``, all or none; the count of points.
 
-    Files are named after record ids, ``P0000012.mseed``; stations are numbered in base 36 (``0000C``), the location
-    code is the realization in base 36 (its last two digits). Samples are float32 in the file's unit; times start at 0
-    of 1970, since an earthquake that never was has none.
+    ``origin`` is the origin time of the first earthquake, as of `streams.origin_time`.
+
+    Raises
+    ------
+    InputError
+        As of `streams.describe`.
     """
-    from cgm_gm.seismology import obspy  # optional: not at the top
+    from cgm_gm import station_xml  # ObsPy is optional: not at the top
 
+    about = streams.describe(path, origin)
     temporary = folder.resolve().with_name(f".{folder.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)
     try:
-        count = _write(path, temporary, obspy)
+        for point, stream in tqdm(streams.streams(about), total=len(about), desc="miniSEED", unit="file"):
+            stream.write(str(temporary / _file(point)), format="MSEED", encoding="FLOAT32")
+        station_xml.write_stations(about, temporary / STATIONS)
+        station_xml.write_events(about, temporary / EVENTS)
+        runs.write_table(temporary / POINTS, points_table(about), digits=10)
         if folder.exists():
             folder.rmdir()
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return count
+    return len(about)
 
 
-def _write(path: Path, folder: Path, obspy) -> int:
-    with h5py.File(path, "r") as file:
-        rate, waveforms = float(file.attrs["sampling_rate"]), file["waveforms"]
-        n_points, realizations = file["fas"].shape[:2]
-        for point in tqdm(range(n_points), desc="miniSEED", unit="file"):
-            stream = obspy.Stream()
-            for first in range(0, realizations, ROWS):
-                place = slice(point * realizations + first, point * realizations + min(first + ROWS, realizations))
-                for number, samples in enumerate(waveforms[place], first):
-                    header = {
-                        "network": NETWORK,
-                        "station": _base36(point, 5),
-                        "channel": CHANNEL,
-                        "sampling_rate": rate,
-                    }
-                    header["location"] = _base36(number, 2)
-                    stream.append(obspy.Trace(np.ascontiguousarray(samples), header))
-            stream.write(str(folder / f"P{point:07d}.mseed"), format="MSEED", encoding="FLOAT32")
-    return n_points
+def points_table(about: Description) -> pd.DataFrame:
+    """A row a point: file, SEED codes, ids, place (degrees), and instants (ISO 8601, UTC)."""
+    table = about.table
+    found = pd.DataFrame({"file": [_file(point) for point in range(len(table))]})
+    named = ("network", "station", "channel", "station_id", "event_id", "station_lat", "station_lon", "azimuth")
+    found = found.assign(**{name: table[name].to_numpy() for name in named})
+    instants = {new: table[old].to_numpy().astype("datetime64[ns]") for old, new in INSTANTS.items()}
+    return found.assign(**{name: np.datetime_as_string(each, unit="us") for name, each in instants.items()})
 
 
-def _base36(number: int, length: int) -> str:
-    found = ""
-    for _ in range(length):
-        number, digit = divmod(number, 36)
-        found = DIGITS[digit] + found
-    return found
+def _file(point: int) -> str:
+    return f"P{point:07d}.mseed"

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, option_bounds, points
+from cgm_gm import comparison, generation, generators, map_models, maps, miniseed, option_bounds, points, streams
 from cgm_gm.coastline import known_outline
 from cgm_gm.conditions import completed
 from cgm_gm.config import GenerateConfig
@@ -40,6 +40,9 @@ def check(config: GenerateConfig) -> None:
         raise InputError("--region is of a grid; drop it, or --points")
     if config.mseed is not None:
         miniseed.check_folder(config.mseed)
+        streams.origin_time(config.origin_time)
+    elif config.origin_time is not None:
+        raise InputError("--origin-time: is of --mseed; add it, or drop this")
     if config.coastline is not None:
         maps.read_outline(config.coastline)
 

@@ -9,15 +9,22 @@ import glob
 import warnings
 from pathlib import Path
 
-from shared.obspy_reading import Unreadable, reading
+from shared.obspy_reading import Unreadable, check_xml, reading
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "SelectableGroups dict interface", DeprecationWarning)
     import obspy
+    from obspy.core import event as quakeml
+    from obspy.core import inventory
     from obspy.core.inventory import Channel, Inventory, Response
+    from obspy.core.util.base import ENTRY_POINTS
     from obspy.signal.trigger import ar_pick, recursive_sta_lta
 
-__all__ = ["Channel", "Inventory", "Response", "Unreadable", "ar_pick", "obspy", "recursive_sta_lta"]
+__all__ = ["Channel", "Inventory", "Response", "Unreadable", "ar_pick", "inventory", "obspy", "quakeml"]
+__all__ += ["recursive_sta_lta"]
+
+for _name in ("PICKLE", "CSS", "NNSA_KB_CORE"):  # tried on any file: the first runs code, the others open more files
+    ENTRY_POINTS["waveform"].pop(_name, None)
 
 FORMATS = {".mseed": "MSEED", ".miniseed": "MSEED", ".msd": "MSEED", ".sac": "SAC"}
 FORMATS |= {f".{direction}{number}": "KNET" for direction in ("ew", "ns", "ud") for number in ("", "1", "2")}
@@ -36,7 +43,7 @@ def read_waveforms(path: Path, headonly: bool = False, first: float | None = Non
     if suffix in FORMATS:  # trying every format that there is, and for archives, takes most of the time
         with contextlib.suppress(Unreadable):
             return _read(path, headonly, first, last, format=FORMATS[suffix], check_compression=False)
-    return _read(path, headonly, first, last)
+    return _read(path, headonly, first, last, check_compression=False)  # archives may hold a thousand times as much
 
 
 def _read(path: Path, headonly: bool, first: float | None, last: float | None, **options):
@@ -57,6 +64,7 @@ def read_stations(path: Path) -> Inventory:
     Unreadable
         It is none.
     """
+    check_xml(path)
     with reading():
         return obspy.read_inventory(glob.escape(str(path)))
 
@@ -69,5 +77,6 @@ def read_catalogue(path: Path):
     Unreadable
         It is none.
     """
+    check_xml(path)
     with reading():
         return obspy.read_events(glob.escape(str(path)))

@@ -222,8 +222,9 @@ def test_the_command_writes_waveforms_maps_and_miniseed(run, tmp_path: Path):
     assert "synthetic" in told
     assert (tmp_path / "a.png").stat().st_size > 10_000
     waveforms = waveform_file.read(tmp_path / "a.h5").waveforms
-    files = sorted((tmp_path / "mseed").iterdir())
+    files = sorted((tmp_path / "mseed").glob("*.mseed"))
     assert len(files) == 12
+    assert set(names(tmp_path / "mseed")) - {each.name for each in files} == {"stations.xml", "event.xml", "points.csv"}
     stream = obspy.read(str(files[5]))
     assert [trace.stats.location for trace in stream] == ["00", "01"]
     assert stream[0].stats.sampling_rate == 100.0
@@ -252,6 +253,8 @@ def test_points_of_several_earthquakes(run, tmp_path: Path):
         ({"points": "nowhere.csv"}, "nowhere.csv: no such file"),
         ({"coastline": "nowhere.csv"}, "nowhere.csv: no such file"),
         ({"output": "/"}, "is a folder"),
+        ({"origin_time": "2026-01-31"}, "--origin-time: is of --mseed"),
+        ({"origin_time": "noon", "mseed": "mseed"}, "--origin-time noon: not an instant"),
     ],
 )
 def test_bad_options(options, said, run, tmp_path: Path):
