@@ -140,6 +140,16 @@ class PredictConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """Options of ``export_bliqnet.py``."""
+
+    output: Path
+    """ONNX file to write: medians (ln g), tau, phi and sigma (ln units) of all periods, from physical quantities."""
+    run: str = "latest"
+    """Run folder, pretrained, or latest: the newest complete run below runs/bliqnet, or else the pretrained model."""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig(FitConfig):
     """Options of ``evaluate_bliqnet.py``."""
 
