@@ -3,6 +3,7 @@
 import dataclasses
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,25 +51,8 @@ class InverseEvaluation:
 
     def table(self) -> pd.DataFrame:
         """Scores of every model and target: R² of the mean, mean absolute error of the median, CRPS, coverage."""
-        rows = []
-        for model, found in self.answers.items():
-            for d, target in enumerate(TARGETS):
-                truth, quantiles = self.truth[:, d], found["quantiles"][:, d]
-                error = found["mean"][:, d] - truth
-                rows.append(
-                    {
-                        "model": model,
-                        "target": target,
-                        "n": len(truth),
-                        "r2": 1.0 - np.mean(error**2) / np.var(truth),
-                        "mae": np.mean(np.abs(quantiles[:, LEVELS.index(0.5)] - truth)),
-                        "bias": error.mean(),
-                        "crps": found["crps"][:, d].mean(),
-                        "cover_50": _inside(truth, quantiles, 0.25, 0.75),
-                        "cover_90": _inside(truth, quantiles, 0.05, 0.95),
-                    }
-                )
-        return pd.DataFrame(rows)
+        rows = [_target_rows(model, self.truth, found) for model, found in self.answers.items()]
+        return pd.DataFrame([row for part in rows for row in part])
 
     def events(self, model: str = LIQUID) -> pd.DataFrame:
         """One row an event: its records, magnitude, and what its records say of that together."""
@@ -114,6 +98,36 @@ class InverseEvaluation:
 
 
 def _inside(truth: np.ndarray, quantiles: np.ndarray, low: float, high: float) -> float:
+def held_out_scores(inverse: TrainedInverse, records: Records) -> pd.DataFrame:
+    """Scores of every target, of ``records`` that ``inverse`` has not learnt from and that have periods enough."""
+    kept = np.isfinite(records.ln_sa).sum(axis=1) >= LEAST_PERIODS
+    truth = targets_of(records.table)[list(TARGETS)].to_numpy()[kept]
+    found = _scores(inverse.posterior(records.ln_sa[kept].astype(float)), truth)
+    return pd.DataFrame(_target_rows(LIQUID, truth, found)).drop(columns="model")
+
+
+def _target_rows(model: str, truth: np.ndarray, found: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A row for every target: ``truth`` (N, D), and of `_scores` mean (N, D), quantiles (N, D, Q), crps (N, D)."""
+    rows = []
+    for d, target in enumerate(TARGETS):
+        values, quantiles = truth[:, d], found["quantiles"][:, d]
+        error = found["mean"][:, d] - values
+        rows.append(
+            {
+                "model": model,
+                "target": target,
+                "n": len(values),
+                "r2": 1.0 - np.mean(error**2) / np.var(values),
+                "mae": np.mean(np.abs(quantiles[:, LEVELS.index(0.5)] - values)),
+                "bias": error.mean(),
+                "crps": found["crps"][:, d].mean(),
+                "cover_50": _inside(values, quantiles, 0.25, 0.75),
+                "cover_90": _inside(values, quantiles, 0.05, 0.95),
+            }
+        )
+    return rows
+
+
     ends = quantiles[:, LEVELS.index(low)], quantiles[:, LEVELS.index(high)]
     return float(np.mean((truth >= ends[0]) & (truth <= ends[1])))
 

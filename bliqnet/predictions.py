@@ -9,6 +9,7 @@ from bliqnet.trained_inverse import INVERSE_CHECKPOINT, TrainedInverse, posterio
 from shared.predictions import SYNTHETIC, prediction_table, scenarios_to_predict, tell
 from shared.runs import Run
 from shared.spectra_table import read_spectra
+from shared.validity import beyond
 
 
 def predicted_spectra(run: Run, config: PredictConfig, device: torch.device) -> pd.DataFrame:
@@ -41,5 +42,6 @@ def posterior_of_spectra(run: Run, config: PredictConfig, device: torch.device) 
     table = read_spectra(config.input)
     ln_sa = inverse.spectra_of(table, str(config.input))
     tell("note", table.attrs["notes"] + inverse.left_out(table))
-    tell("warning", [SYNTHETIC] * inverse.synthetic)
+    outside = beyond(table, inverse.ranges, dict.fromkeys(inverse.columns, "g"))
+    tell("warning", outside + [SYNTHETIC] * inverse.synthetic)
     return posterior_table(inverse, table, inverse.posterior(ln_sa))

@@ -28,7 +28,7 @@ from bliqnet.posterior import EventCombination, Mixture, spread_factor
 from shared import runs
 from shared.command import InputError, reason_of
 from shared.flatfile_formats import is_spectral, periods_of
-from shared.torch_tools import load_checkpoint, save_checkpoint
+from shared.torch_tools import RoomFor, load_checkpoint, save_checkpoint
 
 INVERSE_CHECKPOINT = "inverse.pth"
 KIND = "bliqnet inverse"
@@ -61,6 +61,7 @@ class TrainedInverse:
     combination: EventCombination
     columns: list[str]
     components: list[str]
+    ranges: dict[str, list[float]]  # g, of the training spectra, by column
     provenance: dict[str, Any]
 
     @classmethod
@@ -98,7 +99,9 @@ class TrainedInverse:
                 widened = mixtures["mag"].widened(factors["mag"])
                 by_event = EventCombination.fit(widened, truth["mag"][kept].to_numpy(), event)
         components = sorted(records.table["component"].unique())
-        return cls(readers, by_event, records.columns, components, provenance)
+        spectra = np.exp(pd.DataFrame(records.ln_sa, columns=records.columns).astype(float))
+        ranges = {name: [float(spectra[name].min()), float(spectra[name].max())] for name in records.columns}
+        return cls(readers, by_event, records.columns, components, ranges, provenance)
 
     @property
     def parameters(self) -> int:
@@ -161,6 +164,7 @@ class TrainedInverse:
             "combination": dataclasses.asdict(self.combination),
             "columns": self.columns,
             "components": self.components,
+            "ranges": self.ranges,
             "provenance": runs.plain(self.provenance),
         }
         save_checkpoint(path, KIND, content)
@@ -181,7 +185,7 @@ class TrainedInverse:
             parts = PARTS.items()
             readers = {name: _reader(part, saved["readers"][name], saved["columns"], device) for name, part in parts}
             combination = EventCombination(**{name: float(x) for name, x in saved["combination"].items()})
-            rest = {name: saved[name] for name in ("columns", "components", "provenance")}
+            rest = {name: saved[name] for name in ("columns", "components", "ranges", "provenance")}
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"{path}: a damaged inverse or one of another version ({reason_of(error)}); train again"
@@ -190,7 +194,8 @@ class TrainedInverse:
 
 
 def _reader(part: Part, saved: dict[str, Any], columns: list[str], device: torch.device) -> TrainedReader:
-    reader = SpectrumReader(ReaderShape(**saved["shape"]), torch.Generator())
+    with RoomFor(saved["weights"]):
+        reader = SpectrumReader(ReaderShape(**saved["shape"]), torch.Generator())
     reader.load_state_dict(saved["weights"])
     features = SpectrumFeatures(*(np.array(each, dtype=float) for each in saved["scaling"]))
     centre, scale = (np.array(each, dtype=float) for each in saved["targets"])

@@ -30,7 +30,7 @@ class Source:
         table = self.waveforms.table
         return {
             "format": "synthetic (stochastic point sources)" if self.path is None else "waveform file",
-            "files": [] if self.path is None else [str(self.path)],
+            "files": [] if self.path is None else [runs.shown_path(self.path)],
             "sha256": self.sha256,
             "version": simulation.VERSION if self.path is None else None,
             "synthetic": self.waveforms.synthetic,

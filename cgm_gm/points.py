@@ -16,7 +16,6 @@ from shared.command import InputError, reason_of
 
 SOURCE = ("mag", "source_lat", "source_lon", "depth")
 PLACES = (("source_lat", "source_lon"), ("station_lat", "station_lon"))
-UNITS = {"mag": "", "depth": " km", "rhyp": " km"}
 MARGIN = 3.0  # degrees about the region, within which nobody has swapped latitude and longitude
 Region = tuple[float, float, float, float]  # south, north, west, east in degrees
 
@@ -121,17 +120,7 @@ def scenarios(
 
 def outside(table: pd.DataFrame, card: Mapping[str, Any]) -> list[str]:
     """One line for everything in which N `conditions.completed` rows lie beyond the training records."""
-    lines = []
-    for column, (low, high) in card.get("ranges", {}).items():
-        if column not in table:
-            continue
-        count = int(((table[column] < low) | (table[column] > high)).sum())
-        if count:
-            unit = UNITS.get(column, " degrees")
-            lines.append(
-                f"{count} of {len(table)} points have {column} outside the training range {low:g} to {high:g}{unit}"
-            )
-    return lines
+    return beyond(table, card.get("ranges", {}), rows="points")
 
 
 def one_source(table: pd.DataFrame) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,6 +76,7 @@ def train_to_the_end(
     left()
     save_checkpoint(run.path / STATE, KIND, training.state_dict())
     recipe = dataclasses.asdict(config) | dataclasses.asdict(training.recipe)
+    recipe = {name: runs.shown_path(each) if isinstance(each, Path) else each for name, each in recipe.items()}
     card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": recipe}
     if training.table["component"].nunique() == 1:
         card["component"] = training.table["component"].iloc[0]

@@ -13,9 +13,10 @@ from cgm_gm.first_look import first_look
 from cgm_gm.sessions import PROJECT, WHAT, begun, follow, train_to_the_end
 from shared import runs, training_figures
 from shared.command import run_command
-from shared.records import split_events
+from shared.records import split_events, split_summary
 from shared.sessions import resolved
 from shared.torch_tools import choose_device, seed_everything
+from shared.validity import validity
 
 LOSS = {"ours": "loss (nats)", "published": "loss (per frame)"}
 
@@ -43,6 +44,8 @@ def main(config: TrainConfig) -> None:
         run.figures / "loss.png", training_figures.loss_curves(run.metrics(), LOSS[config.network], synthetic)
     )
     results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": generator.parameters}
+    results["split"] = split_summary(source.waveforms.table, config.test_share, training_rows, test_rows)
+    results["validity"] = validity(generator.card["ranges"], components=[generator.card.get("component", "")])
     if len(test_rows):
         table, drawn = first_look(generator, source.waveforms.rows(test_rows), config.seed)
         results["test"] = table.to_dict("records")

@@ -12,9 +12,10 @@ from cvae_sa.sessions import PROJECT, WHAT, train_to_the_end
 from cvae_sa.training import Training
 from shared import runs, training_figures
 from shared.command import run_command
-from shared.records import split_events, summary
+from shared.records import split_events, split_summary, summary
 from shared.sessions import resolved
 from shared.summaries import summary_line, summary_table
+from shared.validity import validity
 
 
 def main(config: TrainConfig) -> None:
@@ -32,6 +33,8 @@ def main(config: TrainConfig) -> None:
     results = {"data": source.describe(), "held_out_loss": training.held_out_loss, "parameters": model.parameters}
     results["notes"] = list(dict.fromkeys(training.notes))
     if len(test_rows):
+    results["split"] = split_summary(records.table, config.test_share, training_rows, test_rows)
+    results["validity"] = validity(model.ranges, components=model.components)
         test = records.rows(test_rows)
         observed, found = (test.table, test.ln_sa, test.columns), model.predict(test.table)
         table = summary_table(*observed, found)

@@ -5,9 +5,11 @@ import pandas as pd
 
 from ml4szeq import metrics
 from ml4szeq.classes import classified
+from ml4szeq.features import unit_of
 from ml4szeq.segments import LABEL, PLACE, Segments
 from ml4szeq.sessions import said
 from ml4szeq.trained import Classifier
+from shared.validity import beyond
 
 
 def predictions(network: Classifier, segments: Segments) -> tuple[pd.DataFrame, list[str]]:
@@ -37,6 +39,7 @@ def predictions(network: Classifier, segments: Segments) -> tuple[pd.DataFrame, 
     lacking = int((found["missing_features"] > 0).sum())
     if lacking:
         notes.append(f"{lacking} segments lack a feature; the median of the training segments stands in for it")
+    notes += beyond(table, network.about.get("ranges", {}), {name: unit_of(name) for name in table}, rows="segments")
     new = sorted(set(table["region"]) - set(network.regions))
     if new:
         notes.append(f"region {', '.join(new)}: not among those learnt from ({', '.join(network.regions)})")

@@ -84,8 +84,12 @@ class Segments:
 
     def describe(self) -> dict[str, Any]:
         """For provenance: paths, digest, counts, whether synthetic."""
+    def ranges(self) -> dict[str, list[float]]:
+        """The least and the greatest value of every feature, in its own unit."""
+        return {name: [float(self.table[name].min()), float(self.table[name].max())] for name in self.features}
+
         return {
-            "paths": [str(path) for path in self.paths],
+            "paths": [shown_path(path) for path in self.paths],
             "format": "tables of segments" if self.paths else self.name,
             "sha256": [self.sha256],
             "rows": len(self),

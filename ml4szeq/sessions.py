@@ -12,11 +12,13 @@ from tqdm import tqdm
 from ml4szeq import metrics, training
 from ml4szeq.classes import classified
 from ml4szeq.config import TrainConfig
+from ml4szeq.features import unit_of
 from ml4szeq.recipes import Recipes
 from ml4szeq.segments import LABEL, PLACE, Segments
 from ml4szeq.splits import Split, kept_distance
 from ml4szeq.trained import FINAL, Classifier
 from shared.runs import Run, plain
+from shared.validity import validity
 
 PROJECT, WHAT = "ml4szeq", "training"
 
@@ -61,7 +63,12 @@ def trained_networks(
             made = dataclasses.replace(
                 made,
                 held_out=tuple((str(region), int(number)) for region, number in unseen),
-                about={"split": name, "segments": len(train), "provenance": plain(provenance)},
+                about={
+                    "split": name,
+                    "segments": len(train),
+                    "ranges": segments.rows(train).ranges(),
+                    "provenance": plain(provenance),
+                },
             )
             for line in lines:
                 run.log(**line)
@@ -109,8 +116,11 @@ def results(table: pd.DataFrame, networks: Sequence[Classifier]) -> dict[str, An
     scores = pd.DataFrame(rows).sort_values("split")
     pooled = metrics.scored(table["observed"].to_numpy(), table[names].to_numpy(), edges)
     means = scores.drop(columns="split").mean().to_dict()
+    final = networks[-1]
+    units = {name: unit_of(name) for name in final.features}
     return {
-        "parameters": networks[-1].parameters,
+        "parameters": final.parameters,
+        "validity": validity(final.about["ranges"], units, regions=list(final.regions), classes=list(final.names)),
         "held_out": {"splits": scores.to_dict("records"), "mean": means, "pooled": pooled},
     }
 

@@ -40,7 +40,8 @@ def main(config: TrainConfig) -> None:
     found = results(table, networks)
     for name, figure in figures.of_training(run.metrics(), table, networks[-1].edges, source.synthetic).items():
         runs.write_figure(run.figures / f"{name}.png", figure)
-    run.finish({"data": source.describe(), **found})
+    split = {"grouped_by": config.split, "exclusion_km": config.exclusion, "parts": len(parts), "rows": len(segments)}
+    run.finish({"data": source.describe(), "split": split, **found})
     if source.synthetic:
         print("warning: trained on synthetic data; give your segments with --data", file=sys.stderr)
     print(results_text(found))

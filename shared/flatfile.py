@@ -72,7 +72,7 @@ class Flatfile:
         periods = periods_of(period_columns(table))
         return {
             "format": self.format,
-            "paths": [str(path) for path in self.paths],
+            "paths": [runs.shown_path(path) for path in self.paths],
             "sha256": list(self.sha256),
             "synthetic": self.synthetic,
             "rows": len(table),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from shared.flatfile import CANONICAL, UNKNOWN_STATION, read_scenarios
 from shared.reference_gmm import Prediction
+from shared.validity import beyond
 
 SYNTHETIC = "this model was trained on synthetic data"
 IDENTIFYING = ("record_id", "event_id", "station_id", "mag", "rjb", "vs30", "component")  # kept in predictions
@@ -25,11 +26,7 @@ def outside(table: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], comp
 
     ``ranges`` is that of `ranges_of`; ``components`` are those that training had records of.
     """
-    lines = []
-    for name, (low, high) in ranges.items():
-        count = int(((table[name] < low) | (table[name] > high)).sum())
-        if count:
-            lines.append(f"{count} of {len(table)} rows have {name} outside the training range {low:g} to {high:g}")
+    lines = beyond(table, ranges)
     unseen = ~table["component"].isin(list(components))
     if unseen.any():
         lines.append(f"{int(unseen.sum())} of {len(table)} rows have a component that training had none of")

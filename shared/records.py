@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,16 @@ def split_events(table: pd.DataFrame, test_share: float, seed: int) -> tuple[np.
     """Positions of training and of test rows, grouped by event; no test rows where ``test_share`` is 0."""
     split = splits.three_way(splits.event_groups(table), validation=0.0, test=test_share, seed=seed)
     return split.train, split.test
+
+
+def split_summary(table: pd.DataFrame, share: float, training: np.ndarray, test: np.ndarray) -> dict[str, Any]:
+    """For ``results.json``: what `split_events` made of ``share``, with records, events and stations of either part."""
+    counts = {}
+    for part, rows in (("training", training), ("test", test)):
+        chosen = table.iloc[rows]
+        events, stations = chosen["event_id"].nunique(), chosen["station_id"].nunique()
+        counts[part] = {"rows": len(rows), "events": events, "stations": stations}
+    return {"grouped_by": "event", "test_share": share, **counts}
 
 
 def summary(source: Flatfile, table: pd.DataFrame, columns: Sequence[str]) -> str:

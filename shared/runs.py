@@ -25,19 +25,10 @@ import pandas as pd
 from shared.command import InputError
 
 ROOT = Path("runs")  # below the working directory
-PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras", "shap")
-PACKAGES += (
-    "h5py",
-    "obspy",
-    "pykooh",
-    "gpytorch",
-    "hyperopt",
-    "ray",
-    "seisbench",
-    "captum",
-    "Cartopy",
-    "scikit-learn",
-)  # those installed are noted
+PACKAGES = (  # those installed are noted
+    *("numpy", "scipy", "pandas", "torch", "torchdiffeq", "pyGMM", "tensorflow", "keras", "shap", "h5py", "obspy"),
+    *("pykooh", "gpytorch", "hyperopt", "ray", "seisbench", "captum", "Cartopy", "scikit-learn"),
+)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -333,6 +324,13 @@ def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
+def shown_path(path: Path) -> str:
+    """A file as provenance names it: from the working directory where it lies below that, so that a machine's folders
+    do not travel with a model."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path)
+
+
     here = Path(__file__).resolve().parent
     # not above this repository: a checkout of something else may lie around it
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(here.parents[1])}
