@@ -248,10 +248,9 @@ def carry_out(
                     for work in running:
                         work.keep_log()
                 time.sleep(pause)
-        except BaseException:
+        finally:  # interrupted, or an error of ours: there is no other way to be here with steps that still run
             for work in running:
                 work.stop()
-            raise
         finished(outcomes)
         return outcomes
 
