@@ -9,6 +9,7 @@ from bliqnet.config import ExportConfig
 from bliqnet.trained import CHECKPOINT, TrainedModel
 from shared import onnx_export, runs
 from shared.command import run_command
+from shared.predictions import SYNTHETIC, tell
 
 
 def main(config: ExportConfig) -> None:
@@ -18,6 +19,7 @@ def main(config: ExportConfig) -> None:
     run = runs.find_run("bliqnet", config.run, or_pretrained=True)
     model = TrainedModel.load(run.path / CHECKPOINT, torch.device("cpu"))
     print(f"model: {run.path}, trained on {model.provenance['data']['format']}")
+    tell("warning", [SYNTHETIC] * model.synthetic)
     from bliqnet.onnx_network import exported  # needs the extra
 
     known, graph, outputs = exported(model)

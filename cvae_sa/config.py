@@ -135,6 +135,18 @@ class PredictConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """Options of ``export_cvae.py``."""
+
+    output: Path
+    """ONNX file to write: medians (ln g), tau, phi and sigma (ln units) of all periods, from physical quantities."""
+    run: str = "latest"
+    """Run folder, pretrained, or latest: the newest complete run below runs/cvae_sa, or else the pretrained model."""
+    road: Road = "prior"
+    """prior: codes of the prior; ann: codes that the ANN predicts from the inputs."""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig(DataConfig):
     """Options of ``evaluate_cvae.py``."""
 
