@@ -8,7 +8,7 @@ import sys
 from cvae_sa import figures
 from cvae_sa.config import TrainConfig
 from cvae_sa.data import load, records_of
-from cvae_sa.sessions import PROJECT, WHAT, train_to_the_end
+from cvae_sa.sessions import PROJECT, WHAT, choose_device, train_to_the_end
 from cvae_sa.training import Training
 from shared import runs, training_figures
 from shared.command import run_command
@@ -21,6 +21,7 @@ from shared.validity import validity
 def main(config: TrainConfig) -> None:
     """Train a CVAE of response spectra on a flatfile, or on the embedded default, and report on unseen events."""
     config = resolved(config, PROJECT, WHAT)
+    choose_device(config.device)
     source = load(config.data, config.seed, config.tectonic)
     records = records_of(source, config.periods)
     print(summary(source, records.table, records.columns))
@@ -32,9 +33,9 @@ def main(config: TrainConfig) -> None:
     runs.write_figure(run.figures / "loss.png", figures.loss_curves(run.metrics(), source.synthetic))
     results = {"data": source.describe(), "held_out_loss": training.held_out_loss, "parameters": model.parameters}
     results["notes"] = list(dict.fromkeys(training.notes))
-    if len(test_rows):
     results["split"] = split_summary(records.table, config.test_share, training_rows, test_rows)
     results["validity"] = validity(model.ranges, components=model.components)
+    if len(test_rows):
         test = records.rows(test_rows)
         observed, found = (test.table, test.ln_sa, test.columns), model.predict(test.table)
         table = summary_table(*observed, found)
