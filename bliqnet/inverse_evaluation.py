@@ -97,7 +97,6 @@ class InverseEvaluation:
         return pd.DataFrame(rows)
 
 
-def _inside(truth: np.ndarray, quantiles: np.ndarray, low: float, high: float) -> float:
 def held_out_scores(inverse: TrainedInverse, records: Records) -> pd.DataFrame:
     """Scores of every target, of ``records`` that ``inverse`` has not learnt from and that have periods enough."""
     kept = np.isfinite(records.ln_sa).sum(axis=1) >= LEAST_PERIODS
@@ -128,6 +127,7 @@ def _target_rows(model: str, truth: np.ndarray, found: dict[str, np.ndarray]) ->
     return rows
 
 
+def _inside(truth: np.ndarray, quantiles: np.ndarray, low: float, high: float) -> float:
     ends = quantiles[:, LEVELS.index(low)], quantiles[:, LEVELS.index(high)]
     return float(np.mean((truth >= ends[0]) & (truth <= ends[1])))
 

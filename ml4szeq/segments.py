@@ -19,7 +19,6 @@ from ml4szeq.classes import NO_EVENT
 from ml4szeq.features import PUBLISHED
 from ml4szeq.trenches import REGION_NAMES
 from shared.command import InputError, reason_of
-from shared.runs import shown_path
 
 LABEL = "MR_GCMT"
 SPACING = 50.0  # km from segment to segment of the published table
@@ -83,12 +82,12 @@ class Segments:
             return "embedded synthetic default"
         return str(self.paths[0] if len(self.paths) == 1 else self.paths[0].parent)
 
-    def describe(self) -> dict[str, Any]:
-        """For provenance: paths, digest, counts, whether synthetic."""
     def ranges(self) -> dict[str, list[float]]:
         """The least and the greatest value of every feature, in its own unit."""
         return {name: [float(self.table[name].min()), float(self.table[name].max())] for name in self.features}
 
+    def describe(self) -> dict[str, Any]:
+        """For provenance: paths, digest, counts, whether synthetic."""
         return {
             "paths": [shown_path(path) for path in self.paths],
             "format": "tables of segments" if self.paths else self.name,

@@ -323,7 +323,6 @@ def provenance(*, device: str, data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _git(*words: str) -> str | None:
 def shown_path(path: Path) -> str:
     """A file as provenance names it: from the working directory where it lies below that, so that a machine's folders
     do not travel with a model."""
@@ -331,6 +330,7 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path)
 
 
+def _git(*words: str) -> str | None:
     here = Path(__file__).resolve().parent
     # not above this repository: a checkout of something else may lie around it
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(here.parents[1])}
