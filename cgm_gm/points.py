@@ -13,6 +13,7 @@ import pandas as pd
 
 from cgm_gm.conditions import NEEDED
 from shared.command import InputError, reason_of
+from shared.validity import beyond
 
 SOURCE = ("mag", "source_lat", "source_lon", "depth")
 PLACES = (("source_lat", "source_lon"), ("station_lat", "station_lon"))

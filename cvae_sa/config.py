@@ -70,6 +70,8 @@ class DataConfig(Recipe):
     """crustal: where the file names slab and interface events, they are left out; all: they stay."""
     seed: int = 0
     """Seed of the splits, the weights, the order of batches and the synthetic data."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
     output: Path | None = None
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
@@ -126,6 +128,8 @@ class PredictConfig:
     """prior: codes of the prior; ann: codes that the ANN predicts from the inputs."""
     seed: int = 0
     """Seed of the samples."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
@@ -193,6 +197,8 @@ class ExplainConfig:
     """prior: codes of the prior; ann: codes that the ANN predicts from the inputs."""
     seed: int = 0
     """Seed of the drawing of rows and of the background."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
     output: Path | None = None
     """Folder for the report, new or empty; by default below runs/cvae_sa-explanation."""
 

@@ -8,7 +8,7 @@ from cvae_sa.config import EvaluateConfig
 from cvae_sa.cross_validation import FITS, cross_validate, plan
 from cvae_sa.data import load, records_of
 from cvae_sa.fold_fits import OURS
-from cvae_sa.sessions import device
+from cvae_sa.sessions import choose_device, device
 from shared import runs
 from shared.command import run_command
 from shared.held_out import sigma_text
@@ -21,6 +21,7 @@ PROJECT, WHAT = "cvae_sa-evaluation", "evaluation"  # apart from trained runs: r
 def main(config: EvaluateConfig) -> None:
     """Evaluate the CVAE on held-out events beside classical and published models; write a report."""
     config = resolved(config, PROJECT, WHAT)
+    choose_device(config.device)
     source = load(config.data, config.seed, config.tectonic)
     records = records_of(source, config.periods)
     print(summary(source, records.table, records.columns))

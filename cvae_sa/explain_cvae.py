@@ -9,7 +9,7 @@ from cvae_sa import explanation, explanation_report, latent
 from cvae_sa.config import ExplainConfig
 from cvae_sa.data import derive_inputs
 from cvae_sa.run_records import drawn, identified, records_of_run, rows_to_explain, said_of
-from cvae_sa.sessions import PROJECT, device
+from cvae_sa.sessions import PROJECT, choose_device, device
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from shared import report_sections, runs
 from shared.command import run_command
@@ -20,6 +20,7 @@ OUTPUT = f"{PROJECT}-explanation"  # apart from trained runs: runs/cvae_sa/lates
 def main(config: ExplainConfig) -> None:
     """Explain a trained CVAE: Shapley values of the median at every period, and its latent space."""
     runs.check_new_run(OUTPUT, config.output)
+    choose_device(config.device)
     trained = runs.find_run(PROJECT, config.run)
     model = TrainedCVAE.load(trained.path / CHECKPOINT)
     print(f"model: {trained.path}, trained on {model.provenance['data']['format']}")

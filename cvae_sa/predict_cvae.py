@@ -5,7 +5,7 @@ python cvae_sa/predict_cvae.py --run latest --input scenarios.csv --output spect
 
 from cvae_sa.config import PredictConfig
 from cvae_sa.predictions import spectra_table
-from cvae_sa.sessions import PROJECT
+from cvae_sa.sessions import PROJECT, choose_device
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from shared import runs
 from shared.command import run_command
@@ -15,6 +15,7 @@ from shared.predictions import scenarios_to_predict
 def main(config: PredictConfig) -> None:
     """Predict median response spectra (g), their spread and, with --samples, spectra drawn at random."""
     runs.check_output_file(config.output, config.input)
+    choose_device(config.device)
     run = runs.find_run(PROJECT, config.run, or_pretrained=True)
     model = TrainedCVAE.load(run.path / CHECKPOINT)
     print(f"model: {run.path}, trained on {model.provenance['data']['format']}")

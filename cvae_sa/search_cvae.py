@@ -9,7 +9,7 @@ from cvae_sa import search_figures
 from cvae_sa.config import SearchConfig
 from cvae_sa.data import load, records_of
 from cvae_sa.search import PROJECT, TABLE, TRIALS, WHAT, check, results, results_text, search, trial_table
-from cvae_sa.sessions import device
+from cvae_sa.sessions import choose_device, device
 from shared import runs
 from shared.command import run_command
 from shared.records import split_events, summary
@@ -19,6 +19,7 @@ from shared.sessions import opened, resolved
 def main(config: SearchConfig) -> None:
     """Search for the recipe of a CVAE on event-grouped folds of the training rows; the test events stay unseen."""
     config = resolved(config, PROJECT, WHAT)
+    choose_device(config.device)
     source = load(config.data, config.seed, config.tectonic)
     records = records_of(source, config.periods)
     print(summary(source, records.table, records.columns))

@@ -3,11 +3,10 @@
 import time
 import zipfile
 import zlib
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from cvae_sa import latent
@@ -18,6 +17,7 @@ from shared import runs
 from shared.command import InputError, reason_of
 from shared.flatfile import Flatfile
 from shared.sessions import opened
+from shared.untrusted import read_arrays
 
 PROJECT, WHAT = "cvae_sa", "training"
 STATE = "training.npz"  # what --resume needs
@@ -68,15 +68,25 @@ def _restored(training: Training, run: runs.Run) -> dict[str, Any]:
     file = run.path / STATE
     if file.exists():
         try:
-            training.restore(_read_arrays(file))
+            training.restore(read_arrays(file))
         except (KeyError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(f"{file}: damaged training state ({reason_of(error)}); start a new run") from None
     return {"after_epoch": training.epochs_done}
 
 
-def _read_arrays(file: Path) -> dict[str, np.ndarray]:
-    with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-        return dict(arrays)
+def choose_device(name: str) -> None:
+    """``auto`` is a GPU where TensorFlow sees one; ``cpu`` hides it, ``cuda`` demands it. Before all computing.
+
+    Raises
+    ------
+    InputError
+        There is no GPU that TensorFlow can use.
+    """
+    found = tf.config.list_physical_devices("GPU")
+    if name == "cuda" and not found:
+        raise InputError("--device cuda: no such device here; use auto or cpu")
+    if name == "cpu" and found:
+        tf.config.set_visible_devices([], "GPU")
 
 
 def device() -> str:

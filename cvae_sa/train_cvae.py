@@ -8,7 +8,7 @@ import sys
 from cvae_sa import figures
 from cvae_sa.config import TrainConfig
 from cvae_sa.data import load, records_of
-from cvae_sa.sessions import PROJECT, WHAT, train_to_the_end
+from cvae_sa.sessions import PROJECT, WHAT, choose_device, train_to_the_end
 from cvae_sa.training import Training
 from shared import runs, training_figures
 from shared.command import run_command
@@ -21,6 +21,7 @@ from shared.validity import validity
 def main(config: TrainConfig) -> None:
     """Train a CVAE of response spectra on a flatfile, or on the embedded default, and report on unseen events."""
     config = resolved(config, PROJECT, WHAT)
+    choose_device(config.device)
     source = load(config.data, config.seed, config.tectonic)
     records = records_of(source, config.periods)
     print(summary(source, records.table, records.columns))

@@ -19,6 +19,7 @@ from ml4szeq.classes import NO_EVENT
 from ml4szeq.features import PUBLISHED
 from ml4szeq.trenches import REGION_NAMES
 from shared.command import InputError, reason_of
+from shared.runs import shown_path
 
 LABEL = "MR_GCMT"
 SPACING = 50.0  # km from segment to segment of the published table

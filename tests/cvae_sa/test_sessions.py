@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cvae_sa.config import TrainConfig
-from cvae_sa.sessions import CODES, PROJECT, STATE, WHAT, device, train_to_the_end
+from cvae_sa.sessions import CODES, PROJECT, STATE, WHAT, choose_device, device, train_to_the_end
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from cvae_sa.training import Training
 from shared import runs
@@ -87,3 +87,20 @@ def test_other_data_are_refused(fresh, made, interrupted):
     runs.write_json(interrupted.resume / "provenance.json", provenance)
     with pytest.raises(InputError, match="the data have changed"):
         train_to_the_end(fresh, made, interrupted)
+
+
+def test_devices(monkeypatch):
+    hidden, gpus = [], []
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr("tensorflow.config.set_visible_devices", lambda shown, kind: hidden.append((shown, kind)))
+    for name in ("auto", "cpu"):
+        choose_device(name)
+    with pytest.raises(InputError, match="--device cuda: no such device here; use auto or cpu"):
+        choose_device("cuda")
+    assert hidden == []
+    gpus.append("a GPU")
+    for name in ("auto", "cuda"):
+        choose_device(name)
+    assert hidden == []
+    choose_device("cpu")
+    assert hidden == [([], "GPU")]
