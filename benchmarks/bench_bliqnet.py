@@ -27,10 +27,14 @@ from bliqnet.data import Records, derive_inputs, records_of
 from bliqnet.model import LiquidNetwork, NetworkShape
 from bliqnet.trained import TrainedModel
 from bliqnet.training import Training
-from shared import runs
+from shared import option_bounds, runs
 from shared.command import InputError, run_command
 from shared.records import load, split_events
 
+BOUNDS: option_bounds.Bounds = {
+    **dict.fromkeys(("records", "peer_epochs", "epochs", "repeats", "threads", "batches"), (1, None)),
+    "test_share": (0.01, 0.9),
+}
 CPU = torch.device("cpu")
 PEER, ONE, ENSEMBLE = "published", "one network", "ensemble"
 OURS = {
@@ -72,13 +76,9 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("records", "peer_epochs", "epochs", "repeats", "threads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')}: must be at least 1, not {getattr(self, name)}")
-        if not self.batches or min(self.batches) < 1:
-            raise InputError("--batches: sizes of at least 1 are needed")
-        if not 0 < self.test_share < 0.9:
-            raise InputError(f"--test-share: must lie in (0, 0.9), not {self.test_share}")
+        option_bounds.check(self, BOUNDS)
+        if not self.batches:
+            raise InputError("--batches: give one size or more")
 
 
 @dataclasses.dataclass(frozen=True)

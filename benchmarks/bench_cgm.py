@@ -23,9 +23,16 @@ from cgm_gm.published_training import PublishedTraining
 from cgm_gm.spectrogram import Stft
 from cgm_gm.training import Training
 from cgm_gm.waveform_file import Waveforms
-from shared import runs
+from shared import option_bounds, runs
 from shared.command import InputError, run_command
 
+BOUNDS: option_bounds.Bounds = {
+    **dict.fromkeys(
+        ("records", "phase_records", "phase_batch", "plain_iterations", "batch", "generated", "repeats", "threads"),
+        (1, None),
+    ),
+    "seed": (0, 2**31 - 1),
+}
 PEER, PLAIN = "500 plain iterations", "plain iterations"
 FREE, FED = "published, prior on its own samples", "published, prior fed with the posterior's"
 OURS, HALF = "ours", "ours, --precision bf16"
@@ -64,22 +71,9 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in (
-            "records",
-            "phase_records",
-            "phase_batch",
-            "plain_iterations",
-            "batch",
-            "generated",
-            "repeats",
-            "threads",
-        ):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')}: must be at least 1, not {getattr(self, name)}")
+        option_bounds.check(self, BOUNDS)
         if not self.iterations or min(self.iterations) < 1 or list(self.iterations) != sorted(set(self.iterations)):
             raise InputError(f"--iterations: must grow from 1 or more, not {' '.join(map(str, self.iterations))}")
-        if self.seed < 0:
-            raise InputError(f"--seed: must not be negative, but is {self.seed}")
 
 
 # --- phases ----------------------------------------------------------------------------------------------------------

@@ -23,11 +23,18 @@ from cvae_sa.data import Records, records_of
 from cvae_sa.explanation import explain
 from cvae_sa.trained import CHECKPOINT, TrainedCVAE
 from cvae_sa.training import Training
-from shared import runs
-from shared.command import InputError, run_command
+from shared import option_bounds, runs
+from shared.command import run_command
 from shared.flatfile import Flatfile
 from shared.records import load, split_events
 
+BOUNDS: option_bounds.Bounds = {
+    **dict.fromkeys(
+        ("peer_epochs", "epochs", "repeats", "rows", "spectra", "explained", "background", "threads"), (1, None)
+    ),
+    "seed": (0, 2**31 - 1),
+    "test_share": (0.01, 0.9),
+}
 PEER, COMPILED, OURS = "published way", "published way, an epoch a call", "ours"
 NO_BACKBONE, NO_START = "ours, no backbone", "ours, no start"
 
@@ -67,13 +74,7 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("peer_epochs", "epochs", "repeats", "rows", "spectra", "explained", "background", "threads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')}: must be at least 1, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise InputError(f"--seed: must not be negative, but is {self.seed}")
-        if not 0 < self.test_share < 0.9:
-            raise InputError(f"--test-share: must lie in (0, 0.9), not {self.test_share}")
+        option_bounds.check(self, BOUNDS)
 
 
 # --- training --------------------------------------------------------------------------------------------------------

@@ -24,9 +24,13 @@ from ml4szeq.model import FullyConnected
 from ml4szeq.scaling import Scaler
 from ml4szeq.segments import Segments
 from ml4szeq.trained import Classifier
-from shared import runs
+from shared import option_bounds, runs
 from shared.command import InputError, run_command
 
+BOUNDS: option_bounds.Bounds = {
+    **dict.fromkeys(("members", "epochs", "repeats", "threads", "batches"), (1, None)),
+    "seed": (0, 2**31 - 1),
+}
 STACKED, APART = "ours, stacked", "the same steps, one network after the other"
 SCALING = "scaling alone, a part of each"
 CAPTUM, LOOPS = "ours, by Captum", "loops over segments and units"
@@ -57,13 +61,9 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("members", "epochs", "repeats", "threads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name}: must be at least 1, not {getattr(self, name)}")
-        if not self.batches or min(self.batches) < 1:
-            raise InputError(f"--batches: give sizes of at least 1, not {' '.join(map(str, self.batches)) or 'none'}")
-        if self.seed < 0:
-            raise InputError(f"--seed: must not be negative, but is {self.seed}")
+        option_bounds.check(self, BOUNDS)
+        if not self.batches:
+            raise InputError("--batches: give one size or more")
 
 
 @dataclasses.dataclass(frozen=True)

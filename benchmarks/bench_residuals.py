@@ -24,11 +24,17 @@ import numpy as np
 import pandas as pd
 from measuring import judged, machine, tell_tables, tell_targets  # beside this script
 
-from shared import flatfile, runs, synthetic
+from shared import flatfile, option_bounds, runs, synthetic
 from shared.command import InputError, run_command
 from shared.reference_gmm import reference_median
 from shared.residuals import Decomposition, decompose
 
+BOUNDS: option_bounds.Bounds = {
+    "records": (0, None),
+    "statsmodels_records": (50, None),
+    **dict.fromkeys(("threads", "repeats"), (1, None)),
+    "seed": (0, 2**31 - 1),
+}
 DEVIATIONS = ("tau", "phi_s2s", "phi_ss")
 
 
@@ -55,9 +61,7 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name, least in (("records", 0), ("statsmodels_records", 50), ("threads", 1), ("repeats", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"--{name.replace('_', '-')}: must be at least {least}, not {getattr(self, name)}")
+        option_bounds.check(self, BOUNDS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from bliqnet.model import Dynamics, Skip, Solver
+from shared import option_bounds
 from shared.command import InputError
+
+BOUNDS: option_bounds.Bounds = {
+    **dict.fromkeys(("members", "hidden", "head", "steps", "epochs", "patience", "batch"), (1, None)),
+    **dict.fromkeys(("backward_weight", "physics_weight", "weight_decay", "inverse_steps"), (0, None)),
+    "checkpoint_every": (0, None),
+    "threads": (1, 1024),
+    "folds": (2, None),
+    "seed": (0, 2**63 - 1),  # that torch takes
+    "test_share": (0, 0.9),
+}
 
 
 @dataclass(frozen=True)
@@ -57,13 +68,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        refuse_below_one(self, "members", "hidden", "head", "steps", "epochs", "patience", "batch")
-        for name in ("rtol", "atol", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"--{name.replace('_', '-')}: must be positive, not {getattr(self, name)}")
-        for name in ("backward_weight", "physics_weight", "weight_decay", "inverse_steps"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"--{name.replace('_', '-')}: must not be negative, but is {getattr(self, name)}")
+        option_bounds.check(self, BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,7 @@ class FitConfig(Recipe):
     inverse: bool = True
     """Learn the inverse too, from spectra to magnitude, distance, Vs30, depth and mechanism."""
     threads: int = 1
-    """Threads of torch on the CPU; the networks are small, and one was the fastest on two cores."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        refuse_below_one(self, "threads")
-        if self.seed < 0:
-            raise InputError(f"--seed: must not be negative, but is {self.seed}")
+    """Threads of the CPU; the default was the fastest on two cores."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +94,13 @@ class TrainConfig(FitConfig):
     """Options of ``train_bliqnet.py``."""
 
     output: Path | None = None
-    """Run folder, new or empty; by default runs/bliqnet/<UTC time>-seed<seed>."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
     """Run folder of an interrupted training to go on with; its options are kept, others given here are refused."""
     checkpoint_every: float = 3.0
     """Seconds between savings of the state that --resume goes on from."""
     test_share: float = 0.2
     """Share of the events that training never sees, to report on; 0 trains on all."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        if not 0 <= self.test_share < 0.9:
-            raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
 
 
 @dataclass(frozen=True)
@@ -118,9 +110,9 @@ class PredictConfig:
     input: Path
     """Flatfile or table of scenarios: mag, rake or mechanism, hypo_depth (km), rjb (km), vs30 (m/s), component."""
     output: Path
-    """CSV to write: the rows' identifiers, medians SA(T) in g and their aleatory sigma_SA(T) in ln units."""
+    """CSV file to write: the rows' identifiers, medians SA(T) in g and their aleatory sigma_SA(T) in ln units."""
     run: str = "latest"
-    """Run folder, or latest: the newest complete run below runs/bliqnet."""
+    """Run folder, pretrained, or latest: the newest complete run below runs/bliqnet, or else the pretrained model."""
     known_sites: bool = False
     """Add the site term of every station_id that has training records: only for the training data's own network."""
     inverse: bool = False
@@ -130,11 +122,11 @@ class PredictConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 2
-    """Batches worked on side by side."""
+    """Threads of the CPU, each with a batch of its own."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        refuse_below_one(self, "batch", "threads")
+        option_bounds.check(self, BOUNDS)
         if self.inverse and self.known_sites:
             raise InputError("--known-sites: is of spectra predicted, not of --inverse; leave one of them out")
 
@@ -160,19 +152,6 @@ class EvaluateConfig(FitConfig):
     baselines: bool = True
     """Compare with tuned scikit-learn models (ANN, KRR, RF, SVR, ensemble): most of the time goes into them."""
     output: Path | None = None
-    """Run folder, new or empty; by default runs/bliqnet-evaluation/<UTC time>-seed<seed>."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
     """Run folder of an interrupted evaluation to go on with; its options are kept, others given here are refused."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        if self.folds < 2:
-            raise InputError(f"--folds: must be at least 2, not {self.folds}")
-
-
-def refuse_below_one(config: Any, *names: str) -> None:
-    """Counts that cannot be zero."""
-    for name in names:
-        if getattr(config, name) < 1:
-            raise InputError(f"--{name}: must be at least 1, not {getattr(config, name)}")

@@ -35,6 +35,7 @@ from cgm_gm.hdf5_output import new_hdf5
 from cgm_gm.waveform_file import FORMAT, NUMBERS, TEXTS, UNITS, VERSION
 from shared import runs
 from shared.command import InputError
+from shared.untrusted import read_json
 
 BLOCK = 64  # waveforms that the generator sees at a time
 MOST_REALIZATIONS = 1000
@@ -90,7 +91,7 @@ def check_options(realizations: int, batch: int) -> None:
     if not 1 <= realizations <= MOST_REALIZATIONS:
         raise InputError(f"--realizations {realizations}: give 1 to {MOST_REALIZATIONS}; more by runs of other --seed")
     if batch < 1:
-        raise InputError(f"--batch {batch}: must be at least 1")
+        raise InputError(f"--batch {batch}: give 1 or more")
 
 
 def blocks(
@@ -172,7 +173,7 @@ def _open(folder: Path, key: dict[str, Any], restart: bool, make) -> None:
 
 def _content(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError):
         return None
 

@@ -1,14 +1,22 @@
 """The command lines: one frozen dataclass per command, a sentence and a unit for every field."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from shared.command import InputError
+from shared import option_bounds
 
 WIDEST, MOST_CODES = 1024, 16  # units of a layer; dimensions of the code, whose covariance is written out
-LARGEST_SEED = 2**32 - 1  # that Keras takes
+BOUNDS: option_bounds.Bounds = {
+    "latent": (1, MOST_CODES),
+    "hidden": (1, WIDEST),
+    "annealing": (0, 1),
+    **dict.fromkeys(("batch", "epochs", "rows", "background"), (1, None)),
+    **dict.fromkeys(("weight_decay", "matching", "checkpoint_every", "samples", "check"), (0, None)),
+    **dict.fromkeys(("folds", "outer_folds"), (2, None)),
+    "seed": (0, 2**32 - 1),  # that Keras takes
+    "test_share": (0, 0.9),
+}
 Road = Literal["prior", "ann"]
 
 
@@ -41,21 +49,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        refuse_below_one(self, "batch", "epochs")
-        for name, sizes, most in (("latent", (self.latent,), MOST_CODES), ("hidden", self.hidden, WIDEST)):
-            if not all(1 <= size <= most for size in sizes):
-                raise InputError(f"--{name}: must lie in 1 to {most}, not {' '.join(map(str, sizes))}")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"--dropout: must lie in [0, 1), not {self.dropout}")
-        if not 0 <= self.annealing <= 1:
-            raise InputError(f"--annealing: must lie in [0, 1], not {self.annealing}")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"--learning-rate: must be positive and finite, not {self.learning_rate}")
-        for name in ("weight_decay", "matching"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"--{name.replace('_', '-')}: must be 0 or more and finite, not {getattr(self, name)}")
-        if self.folds < 2:
-            raise InputError(f"--folds: must be at least 2, not {self.folds}")
+        option_bounds.check(self, BOUNDS, ("dropout",))
 
 
 @dataclass(frozen=True)
@@ -77,12 +71,6 @@ class DataConfig(Recipe):
     resume: Path | None = None
     """Run folder of an interrupted run to go on with; its options are kept, others given here are refused."""
 
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise InputError(f"--seed: must lie in 0 to {LARGEST_SEED}, not {self.seed}")
-
 
 @dataclass(frozen=True)
 class FitConfig(DataConfig):
@@ -90,12 +78,6 @@ class FitConfig(DataConfig):
 
     test_share: float = 0.2
     """Share of the events that training never sees, to report on; 0 trains on all."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        if not 0 <= self.test_share < 0.9:
-            raise InputError(f"--test-share: must lie in [0, 0.9), not {self.test_share}")
 
 
 @dataclass(frozen=True)
@@ -105,12 +87,6 @@ class TrainConfig(FitConfig):
     checkpoint_every: float = 3.0
     """Seconds between savings of the state that --resume goes on from."""
 
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        super().__post_init__()
-        if not 0 <= self.checkpoint_every < math.inf:
-            raise InputError(f"--checkpoint-every: must be 0 or more and finite, not {self.checkpoint_every}")
-
 
 @dataclass(frozen=True)
 class PredictConfig:
@@ -119,9 +95,9 @@ class PredictConfig:
     input: Path
     """Flatfile or table of scenarios: mag, rake or mechanism, hypo_depth (km), rjb (km), vs30 (m/s), component."""
     output: Path
-    """CSV to write: the rows' identifiers, medians SA(T) in g and their sigma_SA(T) in ln units; then samples."""
+    """CSV file to write: the rows' identifiers, medians SA(T) in g and their sigma_SA(T) in ln units; then samples."""
     run: str = "latest"
-    """Run folder, or latest: the newest complete run below runs/cvae_sa."""
+    """Run folder, pretrained, or latest: the newest complete run below runs/cvae_sa, or else the pretrained model."""
     samples: int = 0
     """Spectra (g) to draw for every row, correlated between periods; each is a row more, numbered by ``sample``."""
     road: Road = "prior"
@@ -133,9 +109,7 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("samples", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"--{name}: must not be negative, but is {getattr(self, name)}")
+        option_bounds.check(self, BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -162,19 +136,9 @@ class EvaluateConfig(DataConfig):
     """Compare with a CVAE without the classical backbone too."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Refuse numbers that make no sense; from fewer samples intervals cannot be told."""
         super().__post_init__()
-        if self.outer_folds < 2:
-            raise InputError(f"--outer-folds: must be at least 2, not {self.outer_folds}")
-        if self.samples < 20:
-            raise InputError(f"--samples: must be at least 20, to tell intervals by, not {self.samples}")
-
-
-def refuse_below_one(config: Any, *names: str) -> None:
-    """Counts that cannot be zero."""
-    for name in names:
-        if getattr(config, name) < 1:
-            raise InputError(f"--{name}: must be at least 1, not {getattr(config, name)}")
+        option_bounds.check(self, {"samples": (20, None)})
 
 
 @dataclass(frozen=True)
@@ -182,11 +146,11 @@ class ExplainConfig:
     """Options of ``explain_cvae.py``."""
 
     run: str = "latest"
-    """Run folder of the trained model, or latest: the newest complete run below runs/cvae_sa."""
+    """Run folder, or latest: the newest complete run below runs/cvae_sa."""
     input: Path | None = None
     """Flatfile or table of scenarios to explain; by default records of the run's own data, drawn at random."""
     data: tuple[Path, ...] = ()
-    """Where the run's data lie now, should they have moved; by default where the run has read them."""
+    """Flatfiles of the run, where they have been moved; none: where the run has read them."""
     rows: int = 1000
     """Rows to explain, drawn at random where there are more."""
     background: int = 100
@@ -200,14 +164,11 @@ class ExplainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     output: Path | None = None
-    """Folder for the report, new or empty; by default below runs/cvae_sa-explanation."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        refuse_below_one(self, "rows", "background")
-        for name in ("check", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"--{name}: must not be negative, but is {getattr(self, name)}")
+        option_bounds.check(self, BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -222,6 +183,4 @@ class SearchConfig(FitConfig):
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         super().__post_init__()
-        most = {"paper": 36, "wide": 1000}[self.space]
-        if not 1 <= self.trials <= most:
-            raise InputError(f"--trials: must lie in 1 to {most} in the {self.space} space, not {self.trials}")
+        option_bounds.check(self, {"trials": (1, {"paper": 36, "wide": 1000}[self.space])})

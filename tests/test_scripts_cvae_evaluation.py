@@ -57,4 +57,4 @@ def test_what_cannot_be_is_refused(evaluated):
     refuse_here(EVALUATE, "--resume", "run", cwd=folder, said="this evaluation is complete")
     refuse_here(EVALUATE, "--data", "data.csv", "--output", "run", cwd=folder, said="new or an empty folder")
     refuse_here(EVALUATE, "--data", "absent.csv", cwd=folder, said="absent.csv")
-    refuse_here(EVALUATE, "--outer-folds", "1", cwd=folder, said="--outer-folds: must be at least 2")
+    refuse_here(EVALUATE, "--outer-folds", "1", cwd=folder, said="--outer-folds 1: give 2 or more")

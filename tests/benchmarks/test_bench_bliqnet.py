@@ -186,5 +186,5 @@ def test_benchmark_runs_and_writes_what_it_measured(tmp_path, made):
 def test_a_bad_option_is_one_line(tmp_path):
     done = bench(tmp_path, "--records", "0")
     assert done.returncode == 2
-    assert done.stderr == "error: --records: must be at least 1, not 0\n"
+    assert done.stderr == "error: --records 0: give 1 or more\n"
     assert not (tmp_path / "runs").exists()

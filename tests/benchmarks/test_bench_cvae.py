@@ -114,5 +114,5 @@ def test_seconds_to_a_loss(beside):
 def test_a_bad_option_is_one_line(tmp_path):
     done = bench(tmp_path, "--rows", "0")
     assert done.returncode == 2
-    assert done.stderr == "error: --rows: must be at least 1, not 0\n"
+    assert done.stderr == "error: --rows 0: give 1 or more\n"
     assert not (tmp_path / "runs").exists()

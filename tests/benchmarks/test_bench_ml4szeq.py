@@ -73,10 +73,10 @@ def test_slow_relevance_is_that_of_captum(beside):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"members": 0}, "--members: must be at least 1, not 0"),
+        ({"members": 0}, "--members 0: give 1 or more"),
         ({"batches": ()}, "--batches: give sizes of at least 1, not none"),
         ({"batches": (8, 0)}, "--batches: give sizes of at least 1, not 8 0"),
-        ({"seed": -1}, "--seed: must not be negative, but is -1"),
+        ({"seed": -1}, "--seed -1: give 0 to"),
     ],
 )
 def test_a_bad_option_is_one_line(beside, option, message):

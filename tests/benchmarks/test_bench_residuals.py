@@ -91,5 +91,5 @@ def test_records_drawn_keep_their_sites_whole(data):
 def test_a_bad_option_is_one_line(tmp_path):
     done = bench(tmp_path, "--statsmodels-records", "3")
     assert done.returncode == 2
-    assert done.stderr == "error: --statsmodels-records: must be at least 50, not 3\n"
+    assert done.stderr == "error: --statsmodels-records 3: give 50 or more\n"
     assert not (tmp_path / "runs").exists()

@@ -118,8 +118,8 @@ def test_every_value_of_the_wide_space_is_a_recipe(values):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"trials": 0}, "--trials: must lie in 1 to 1000 in the wide space, not 0"),
-        ({"trials": 37, "space": "paper"}, "--trials: must lie in 1 to 36 in the paper space, not 37"),
+        ({"trials": 0}, "--trials 0: give 1 to 1000"),
+        ({"trials": 37, "space": "paper"}, "--trials 37: give 1 to 36"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(options, said):
