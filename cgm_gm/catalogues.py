@@ -1,8 +1,8 @@
 """Events and stations as they come: event.json, QuakeML, CSV tables, headers; and what makes one unusable."""
 
 import dataclasses
-import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import pandas as pd
 from cgm_gm.geometry import hypocentral_distance
 from cgm_gm.quality import Rejected
 from cgm_gm.seismology import Unreadable, obspy, read_catalogue
-from shared.command import InputError, reason_of
+from shared.command import InputError
+from shared.text_table import numbers_of, read_text_table
+from shared.untrusted import read_json
 
 NAMES = {  # column of ours: those of others, in lower case
     "event_id": ("event_id", "id", "eventid", "event"),
@@ -30,6 +32,7 @@ NAMES = {  # column of ours: those of others, in lower case
 EVENT = ("event_id", "mag", "source_lat", "source_lon", "depth")
 RECORD = (*EVENT, "station", "station_lat", "station_lon", "start")
 DEEPEST = 750.0  # km
+MOVED = 1e-3  # degrees; within that, two rows of a station are of one place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +58,7 @@ def event_from_json(path: Path) -> Event:
         It is no such file.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         lower = {str(name).lower(): value for name, value in found.items()}
         lower["source_lat"], lower["source_lon"] = lower["latitude"], lower["longitude"]
         picked = {ours: next((lower[each] for each in theirs if each in lower), None) for ours, theirs in NAMES.items()}
@@ -119,11 +122,8 @@ def read_table(path: Path) -> pd.DataFrame:
     InputError
         It is no table, or has no event or station in it.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from None
-    table.columns = [str(each).strip().lower() for each in table.columns]
+    table = read_text_table(path)
+    table.columns = [each.lower() for each in table.columns]
     ours = {each: name for name, theirs in NAMES.items() for each in theirs}
     plain = "station" if "station" in table.columns and "mag" not in table and "magnitude" not in table else "source"
     ours |= {"latitude": f"{plain}_lat", "longitude": f"{plain}_lon", "lat": f"{plain}_lat", "lon": f"{plain}_lon"}
@@ -131,7 +131,7 @@ def read_table(path: Path) -> pd.DataFrame:
     renamed = renamed.loc[:, ~renamed.columns.duplicated()]
     for name in ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon"):
         if name in renamed:
-            renamed[name] = _numbers(renamed[name], path, name)
+            renamed[name] = numbers_of(renamed[name], f"{path}, row {{}}".format, name)
     if not (set(EVENT) <= set(renamed) or {"station", "station_lat", "station_lon"} <= set(renamed)):
         raise InputError(
             f"{path}: neither events (event_id, time, magnitude, latitude, longitude, depth_km) nor stations (network, "
@@ -140,19 +140,54 @@ def read_table(path: Path) -> pd.DataFrame:
     return renamed
 
 
+def has_places(path: Path) -> bool:
+    """Whether the first line of a file that cannot be read names latitudes and longitudes: it is no stranger then."""
+    with path.open("rb") as handle:
+        names = {each.strip(' "') for each in re.split("[,;\t]", handle.readline(4096).decode("latin-1").lower())}
+    known = ({"lat", "latitude"}, {"lon", "longitude"})
+    known = [each.union(*(NAMES[f"{of}_{short}"] for of in ("source", "station"))) for each, short in
+             zip(known, ("lat", "lon"), strict=True)]  # fmt: skip
+    return all(names & each for each in known)
+
+
 def events_of_table(table: pd.DataFrame, path: Path) -> list[Event]:
-    """The different events of a `read_table`, in order; none where it has stations only."""
+    """The different events of a `read_table`, in order; none where it has stations only.
+
+    Raises
+    ------
+    InputError
+        Rows of one event differ in its place, depth or magnitude, or a time cannot be read.
+    """
     if not set(EVENT) <= set(table):
         return []
-    return [_event(row, str(path)) for row in table.drop_duplicates("event_id").to_dict("records")]
+    events = table.drop_duplicates(list(EVENT))
+    twice = events["event_id"].duplicated() & (events["event_id"] != "")
+    if twice.any():
+        row = events[twice].iloc[0]
+        raise InputError(
+            f"{path}, row {row.name}: event {row['event_id']} is another than above (place, depth or magnitude); "
+            "keep one, or give each an id of its own"
+        )
+    return [_event(row, f"{path}") for row in events.to_dict("records")]
 
 
-def stations_of_table(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Latitude and longitude by "network.station" (and by ".station" where no network is given)."""
+def stations_of_table(table: pd.DataFrame, path: Path) -> dict[str, tuple[float, float]]:
+    """Latitude and longitude by "network.station" (and by ".station" where no network is given).
+
+    Raises
+    ------
+    InputError
+        A station stands at two places.
+    """
     if not {"station", "station_lat", "station_lon"} <= set(table):
         return {}
     network = table["network"] if "network" in table else pd.Series([""] * len(table), index=table.index)
     names = network.str.strip() + "." + table["station"].str.strip()
+    places = table[["station_lat", "station_lon"]]
+    moved = (places - places.groupby(names).transform("first")).abs().gt(MOVED).any(axis=1)
+    if moved.any():
+        row = moved.index[moved][0]
+        raise InputError(f"{path}, row {row}: station {names[row]} is at another place than above; keep one of the two")
     return dict(zip(names, zip(table["station_lat"], table["station_lon"], strict=True), strict=True))
 
 
@@ -233,13 +268,3 @@ def _event(given: dict[str, Any], origin: str) -> Event:
 
 def _number(value: Any) -> float:
     return math.nan if value is None or value == "" else float(value)
-
-
-def _numbers(column: pd.Series, path: Path, name: str) -> pd.Series:
-    blank = column.str.strip().str.lower().isin(["", "nan", "none", "null"])
-    numbers = pd.to_numeric(column.where(~blank), errors="coerce")
-    wrong = numbers.isna() & ~blank
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise InputError(f"{path}, row {row + 2}: {name} {column.iloc[row]!r} is no number; mend or empty it")
-    return numbers

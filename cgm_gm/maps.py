@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from shared.command import InputError
 from shared.plotting import COLOURS, mark_synthetic, new_figure
+from shared.text_table import numbers_of, read_text_table
 
 MEDIAN, SPREAD, TRUTH = "generated: median", "generated: spread", "truth"
 POINTS = 4096  # read at a time
@@ -43,14 +44,17 @@ def read_outline(path: Path) -> list[np.ndarray]:
     InputError
         There is no such file, or it lacks the columns.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        table = pd.read_csv(path, skip_blank_lines=False)
-        values = table[["lat", "lon"]].to_numpy(float)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: needs columns lat and lon in degrees ({str(error).splitlines()[0][:60]})") from None
-    breaks = np.flatnonzero(np.isnan(values).any(axis=1))
+    table = read_text_table(path)
+    if not {"lat", "lon"} <= set(table):
+        raise InputError(f"{path}: needs columns lat and lon in degrees")
+    where = f"{path}, row {{}}".format
+    values = np.column_stack([numbers_of(table[name], where, name) for name in ("lat", "lon")])
+    wrong = (np.abs(values) > (90.0, 360.0)).any(axis=1)
+    if wrong.any():
+        lat, lon = values[wrong][0]
+        raise InputError(f"{where(table.index[wrong.argmax()])}: lat {lat:g}, lon {lon:g} are not degrees; swapped?")
+    after_blank = np.diff(table.index.to_numpy(), prepend=1) > 1  # rows left out of the table were empty
+    breaks = np.flatnonzero(np.isnan(values).any(axis=1) | after_blank)
     lines = [line[~np.isnan(line).any(axis=1)] for line in np.split(values, breaks)]
     return [line for line in lines if len(line) > 1]
 

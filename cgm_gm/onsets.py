@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy import signal
 
 from cgm_gm.config import Picker
 from cgm_gm.seismology import ar_pick, recursive_sta_lta
 from cgm_gm.travel_times import GIL7, Layers
 from shared.command import InputError
+from shared.text_table import numbers_of, read_text_table
 
 BAND = (1.0, 20.0)  # Hz, in which onsets are looked for
 STA, LTA = 0.3, 4.0  # s
 TRIGGER, NEAR = 5.0, 2.5  # STA/LTA that begins an event in a whole record; that a pick near the expected time needs
 REFINED = (2.0, 0.5)  # s before and after the trigger for Akaike's criterion
+LOWEST, FASTEST, SLOWEST = 700.0, 15.0, 0.1  # km; km/s: of the last top, and of P in the fastest layer
 S_SHARE = 0.3  # of S − P, by which an S pick may differ
 
 
@@ -29,14 +30,17 @@ def read_layers(path: Path | None) -> Layers:
     """
     if path is None:
         return GIL7
-    try:
-        table = pd.read_csv(path)[["top", "vp", "vs"]].astype(float)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: needs columns top (km), vp and vs (km/s), all numbers ({error})") from None
-    values = table.to_numpy()
-    if not len(table) or values[0, 0] != 0 or (np.diff(values[:, 0]) <= 0).any() or not (values[:, 1:] > 0).all():
+    table = read_text_table(path)
+    if lacking := [name for name in ("top", "vp", "vs") if name not in table]:
+        raise InputError(f"{path}: no column {', '.join(lacking)}; needs columns top (km), vp and vs (km/s)")
+    where = f"{path}, row {{}}".format
+    values = np.column_stack([numbers_of(table[name], where, name, blank=False) for name in ("top", "vp", "vs")])
+    top, vp, vs = values.T
+    if not len(table) or top[0] != 0 or (np.diff(top) <= 0).any() or not (values[:, 1:] > 0).all():
         raise InputError(f"{path}: tops must begin at 0 and increase, speeds be positive")
-    return Layers(*(tuple(table[name]) for name in ("top", "vp", "vs")))
+    if top[-1] > LOWEST or vp.max() > FASTEST or vp.max() < SLOWEST or (vs >= vp).any():
+        raise InputError(f"{path}: give tops in km, vp and vs in km/s (vs below vp); these are of no crust")
+    return Layers(*(tuple(column.tolist()) for column in values.T))
 
 
 def pick(

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from cgm_gm.conditions import NEEDED
-from shared.command import InputError, reason_of
+from shared.command import InputError
+from shared.text_table import BLANK, read_text_table
 from shared.validity import beyond
 
 SOURCE = ("mag", "source_lat", "source_lon", "depth")
@@ -60,18 +61,16 @@ def read(path: Path) -> pd.DataFrame:
     InputError
         There is no such file, it is no table, a column lacks, or there is no row.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        table = pd.read_csv(path, dtype={"station_id": str, "event_id": str})
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise InputError(f"{path}: not a CSV table ({reason_of(error)}); mend it") from None
+    table = read_text_table(path)
     missing = [name for name in PLACES[1] if name not in table]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; it needs station_lat, station_lon in degrees")
     if not len(table):
         raise InputError(f"{path}: no point in it; add a row each")
-    return table
+    for column in ("station_id", "event_id"):
+        if column in table:
+            table[column] = table[column].mask(table[column].str.casefold().isin(BLANK))
+    return table.reset_index(drop=True)
 
 
 def scenarios(
@@ -101,7 +100,9 @@ def scenarios(
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
             swapped = "; are latitude and longitude swapped?" if column[-3:] in ("lat", "lon") else "; mend it"
-            raise InputError(f"{where.format(row=row + 1)}: {table[column][row]} is not {what}{swapped}")
+            given = table[column][row]
+            said = "is empty, not" if isinstance(given, str) and not given else f"{given} is not"
+            raise InputError(f"{where.format(row=row + 1)}: {said} {what}{swapped}")
         table[column] = values
     _refuse_swapped(table, card, name)
     number = np.arange(len(table))

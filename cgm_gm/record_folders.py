@@ -39,6 +39,7 @@ OTHER = {
 XML = {".xml", ".qml", ".quakeml", ".stationxml"}
 LATE = 120.0  # s that a triggered record may begin after the origin
 GIVEN = Path("--events")  # no folder's
+FASTEST = 10_000.0  # Hz
 START = 2.0  # s by which a table's start time may differ
 _CODES = re.compile(r"<(?:\w+:)?(Network|Station)\b[^>]*?\bcode=\"([^\"]*)\"")
 
@@ -119,10 +120,10 @@ class _Found:
         try:
             table = catalogues.read_table(path)
         except InputError as error:
-            if asked or "neither events" not in str(error):
+            if asked or ("neither events" not in str(error) and catalogues.has_places(path)):
                 raise
             return
-        self.places |= catalogues.stations_of_table(table)
+        self.places |= catalogues.stations_of_table(table, path)
         if set(catalogues.RECORD) <= set(table):
             self.tables.setdefault(path.parent, []).append((path, table))
         elif events := catalogues.events_of_table(table, path):
@@ -225,6 +226,8 @@ def _pairs_of_file(
             events, why = [event] if event else [], "its header names no event"
         else:
             events, why = _events_of(trace, found, timelines)
+        if not 0.0 < stats.sampling_rate <= FASTEST:
+            events, why = [], f"a sampling rate of {stats.sampling_rate:g} Hz, which no record of ground motion has"
         if not stats.npts:
             events, why = [], "no samples, a trace of zero length"
         if not events:

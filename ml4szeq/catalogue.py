@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared.command import InputError, reason_of
-from shared.obspy_reading import Unreadable, reading
+from shared.command import InputError
+from shared.obspy_reading import Unreadable, check_xml, reading
+from shared.text_table import read_text_table
+from shared.untrusted import check_text
 
 NAMES = {  # column of ours: those of others, in lower case
     "event_id": ("event_id", "id", "eventid", "event", "evid"),
@@ -79,6 +81,7 @@ def read_catalogue(path: Path) -> Catalogue:
     """
     path = Path(path)
     try:
+        check_text(path)
         content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such catalogue; give an .ndk, QuakeML or CSV file") from None
@@ -145,6 +148,7 @@ def _ndk_time(date: pd.Series, clock: pd.Series, shift: np.ndarray) -> pd.Series
 
 def _from_quakeml(path: Path) -> Catalogue:
     try:
+        check_xml(path)
         with reading():
             from obspy import read_events  # half a second that the other formats do not need
 
@@ -176,12 +180,10 @@ def _from_quakeml(path: Path) -> Catalogue:
 
 
 def _from_csv(path: Path) -> Catalogue:
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from None
-    given = [str(each).strip() for each in raw.columns]
+    raw = read_text_table(path)
+    given = list(raw.columns)
     raw.columns = [each.lower() for each in given]
+    numbered, raw = raw.index, raw.reset_index(drop=True)
     found = {ours: next((each for each in theirs if each in raw), None) for ours, theirs in NAMES.items()}
     missing = [f"{name} (or {', '.join(NAMES[name][1:3])})" for name in NEEDED if found[name] is None]
     if missing:
@@ -191,10 +193,10 @@ def _from_csv(path: Path) -> Catalogue:
         )
 
     def where(i: int) -> str:
-        return f"{path}, row {i + 2}"
+        return f"{path}, row {numbered[i]}"
 
     table = pd.DataFrame(index=raw.index)
-    rows = pd.Series([f"row{i + 2}" for i in range(len(raw))], dtype=object)
+    rows = pd.Series([f"row{number}" for number in numbered], dtype=object)
     ids = raw[found["event_id"]].str.strip() if found["event_id"] else rows
     table["event_id"] = ids.where(ids != "", rows)
     table["time"] = _times(raw[found["time"]], str(path)) if found["time"] else pd.NaT
@@ -216,7 +218,8 @@ def _from_csv(path: Path) -> Catalogue:
 def _numbers(column: pd.Series, where: Callable[[int], str], name: str, blank: bool = True) -> np.ndarray:
     empty = column.str.lower().isin(["", "nan", "none", "null"])
     numbers = pd.to_numeric(column.where(~empty), errors="coerce")
-    wrong = (numbers.isna() & ~empty) if blank else numbers.isna()
+    finite = np.isfinite(numbers.astype(float))
+    wrong = (~finite & ~empty) if blank else ~finite
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise InputError(f"{where(row)}: {name} {column.iloc[row]!r} is no number; mend it" + (" or empty it" * blank))

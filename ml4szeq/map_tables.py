@@ -9,11 +9,13 @@ import pandas as pd
 from ml4szeq.features import GROUPS, group_of
 from ml4szeq.map_pieces import located, probability_columns
 from ml4szeq.trench_geometry import Trench
-from shared.command import InputError, reason_of
+from shared.command import InputError
+from shared.text_table import BLANK, read_text_table
 
 # columns of a table of relevances that are none
 _OTHER = {"along_km", "lon", "lat", "azimuth", "observed", "predicted", "explained", "class", "MR_GCMT", "synthetic"}
 _OTHER |= {"region", "segment", "rupture_id", "moment", "energy", "missing_features", "magnitude", "method"}
+ROW = "row in the file"  # a column of ours, while a table is read
 
 
 def read_predictions(
@@ -66,7 +68,9 @@ def read_relevances(
         raise InputError(f"{path}: no column method; leave out --method")
     if {"feature", "relevance"} <= set(table):
         table = _wide(table, path)
-    names = [name for name in table if name not in _OTHER and not str(name).startswith(("prob_", "n_", "Unnamed"))]
+    names = [
+        name for name in table if name not in {*_OTHER, ROW} and not str(name).startswith(("prob_", "n_", "Unnamed"))
+    ]
     if not names:
         raise InputError(f"{path}: no column of relevances; it has {', '.join(map(str, table.columns[:12]))}")
     for name in names:
@@ -78,20 +82,14 @@ def read_relevances(
 
 
 def _read(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"region": "string", "method": "string", "feature": "string"})
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from None
-    table.columns = [str(name).strip() for name in table.columns]
+    table = read_text_table(path)
     if lacking := [name for name in ("region", "segment") if name not in table]:
         raise InputError(f"{path}: no column {', '.join(lacking)}; a map needs the place of every segment")
     if not len(table):
         raise InputError(f"{path}: no rows below the header")
-    if table["region"].isna().any():
-        raise InputError(f"{path}: row {int(np.argmax(table['region'].isna())) + 2}, column region: empty")
-    table["region"] = table["region"].str.strip().astype(object)
+    if (table["region"] == "").any():
+        raise InputError(f"{path}: row {table.index[table['region'] == ''][0]}, column region: empty")
+    table = table.assign(**{ROW: table.index}).reset_index(drop=True)
     table["segment"] = _whole(table, "segment", path, 0, 10**9)
     for name, low, high in (("lon", -360.0, 360.0), ("lat", -90.0, 90.0), ("azimuth", -360.0, 360.0)):
         if name in table:
@@ -105,10 +103,10 @@ def _wide(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     key = ["region", "segment"]
     twice = table.duplicated([*key, "feature"])
     if twice.any():
-        raise InputError(f"{path}: row {int(np.argmax(twice)) + 2}: a feature of one segment is there twice")
+        raise InputError(f"{path}: row {table[ROW][np.argmax(twice)]}: a feature of one segment is there twice")
     table["relevance"] = _numbers(table, "relevance", path)
     values = table.pivot(index=key, columns="feature", values="relevance")[list(dict.fromkeys(table["feature"]))]
-    places = table.drop_duplicates(key)[[name for name in table if name in _OTHER]]
+    places = table.drop_duplicates(key)[[name for name in table if name in {*_OTHER, ROW}]]
     return places.merge(values.reset_index(), on=key, validate="1:1")
 
 
@@ -126,18 +124,23 @@ def _placed(
     if regions:
         table = table[table["region"].isin(list(regions))]
     try:
-        return located(table, trenches)
+        return located(table.drop(columns=ROW), trenches)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
 def _numbers(table: pd.DataFrame, name: str, path: Path, low: float = -np.inf, high: float = np.inf) -> pd.Series:
-    found = pd.to_numeric(table[name], errors="coerce").astype(float)
-    bad = (found.isna() & table[name].notna()) | np.isinf(found) | (found < low) | (found > high)
+    if table[name].dtype != object:  # made here, or read already
+        return table[name].astype(float)
+    empty = table[name].str.casefold().isin(BLANK)
+    found = pd.to_numeric(table[name].mask(empty), errors="coerce").astype(float)
+    bad = (found.isna() & ~empty) | np.isinf(found) | (found < low) | (found > high)
     if bad.any():
         row = int(np.argmax(bad))
         within = f" from {low:g} to {high:g}" if np.isfinite(low) else ""
-        raise InputError(f"{path}: row {row + 2}, column {name}: {table[name].iloc[row]} is no number{within}")
+        raise InputError(
+            f"{path}: row {table[ROW].iloc[row]}, column {name}: {table[name].iloc[row]} is no number{within}"
+        )
     return found
 
 
@@ -147,5 +150,7 @@ def _whole(table: pd.DataFrame, name: str, path: Path, low: int, high: int, miss
     bad = found.isna() | (found != np.round(found))
     if bad.any():
         row = int(np.argmax(bad))
-        raise InputError(f"{path}: row {row + 2}, column {name}: {table[name].iloc[row]} is no whole number")
+        value = table[name].iloc[row]
+        said = f"{value} is no whole number" if str(value).strip() else "empty; give a whole number"
+        raise InputError(f"{path}: row {table[ROW].iloc[row]}, column {name}: {said}")
     return found.astype(int)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from ml4szeq.trench_geometry import RADIUS, unit_vectors
-from shared.command import InputError, reason_of
+from shared.command import InputError
+from shared.text_table import number_of, read_text_table
 
 COLUMNS = ("region", "plate", "pole_lat", "pole_lon", "rate")
 PLATES = ("upper", "downgoing")
@@ -74,15 +74,12 @@ def read_poles(path: Path) -> dict[str, PlatePair]:
     InputError
         It is no such table, or has a value that no pole has; the message names the row of the file.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from None
-    table.columns = [str(name).strip().lower() for name in table.columns]
+    table = read_text_table(path)
+    table.columns = [name.lower() for name in table.columns]
     if lacking := [name for name in COLUMNS if name not in table]:
         raise InputError(f"{path}: no column {', '.join(lacking)}; poles need {', '.join(COLUMNS)}")
     found: dict[str, dict[str, Pole]] = {}
-    for number, row in enumerate(table.to_dict("records"), start=2):
+    for number, row in zip(table.index, table.to_dict("records"), strict=True):
         where = f"{path}: row {number}"
         region, plate = row["region"].strip(), row["plate"].strip().lower()
         if plate not in PLATES:
@@ -98,10 +95,9 @@ def read_poles(path: Path) -> dict[str, PlatePair]:
 def _pole(where: str, row: dict[str, str]) -> Pole:
     values = []
     for name, most in (("pole_lat", 90.0), ("pole_lon", 360.0), ("rate", 20.0)):
-        try:
-            value = float(row[name])
-        except ValueError:
-            raise InputError(f"{where}: {name} {row[name]!r} is no number") from None
+        value = number_of(row[name])
+        if value is None:
+            raise InputError(f"{where}: {name} {row[name]!r} is no number")
         if not abs(value) <= most:
             unit = " degrees per million years" if name == "rate" else ""
             raise InputError(f"{where}: {name} {value:g} is not within -{most:g} to {most:g}{unit}")

@@ -1,14 +1,14 @@
 """Lines of trenches from files: a CSV table, or GMT's text of several lines."""
 
-import io
 import itertools
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ml4szeq.trench_geometry import Trench, fault_of
 from shared.command import InputError, reason_of
+from shared.text_table import number_of, read_text_table
+from shared.untrusted import check_text
 
 
 def read_trenches(path: Path) -> dict[str, Trench]:
@@ -24,11 +24,12 @@ def read_trenches(path: Path) -> dict[str, Trench]:
         It is no such file, or a line of it is none; the message names the row of the file.
     """
     try:
+        check_text(path)
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({reason_of(error)})") from None
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    rows = _gmt_rows(path, text) if first.startswith(">") else _csv_rows(path, text)
+    rows = _gmt_rows(path, text) if first.startswith(">") else _csv_rows(path)
     if not rows:
         raise InputError(f"{path}: no rows; it needs region, lon, lat in the order along each trench")
     trenches = {}
@@ -52,18 +53,15 @@ def read_trenches(path: Path) -> dict[str, Trench]:
 _Row = tuple[int, str, float, float, int]  # row of the file, region, lon, lat, downgoing side
 
 
-def _csv_rows(path: Path, text: str) -> list[_Row]:
-    try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from None
-    table.columns = [str(name).strip().lower() for name in table.columns]
+def _csv_rows(path: Path) -> list[_Row]:
+    table = read_text_table(path)
+    table.columns = [name.lower() for name in table.columns]
     table = table.rename(columns={"longitude": "lon", "latitude": "lat"})
     if lacking := [name for name in ("region", "lon", "lat") if name not in table]:
         raise InputError(f"{path}: no column {', '.join(lacking)}; it has {', '.join(table.columns[:12])}")
     rows = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        if not any(str(value).strip() for value in row.values()):
+    for number, row in zip(table.index, table.to_dict("records"), strict=True):
+        if not any(row.values()):
             continue
         if not row["region"].strip():
             raise InputError(f"{path}: row {number}: no region")
@@ -95,7 +93,7 @@ def _gmt_rows(path: Path, text: str) -> list[_Row]:
 
 
 def _number(path: Path, row: int, name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{path}: row {row}: {name} {text!r} is no number") from None
+    value = number_of(text)
+    if value is None:
+        raise InputError(f"{path}: row {row}: {name} {text!r} is no number")
+    return value

@@ -19,8 +19,19 @@ Config = TypeVar("Config")
 _STYLE = (tyro.conf.OmitArgPrefixes,)  # --hidden, not --model.hidden
 
 
+LONGEST = 800  # characters of a message
+
+
 class InputError(Exception):
-    """What the user can mend: one line that names the file, the column or row, and the remedy."""
+    """What the user can mend: one line that names the file, the column or row, and the remedy.
+
+    What a file puts into the message stays one printable line: line ends and control characters are written out, and
+    the middle of what is too long is left out.
+    """
+
+    def __init__(self, message: str):
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in message)
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 200]} ... {text[-195:]}")
 
 
 def reason_of(error: BaseException, most: int = 100) -> str:

@@ -88,13 +88,22 @@ def numbers(cells: pd.Series, column: str, where: str) -> np.ndarray:
         A cell holds text; the message names column, row and value.
     """
     values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    odd = np.isnan(values) & cells.notna().to_numpy()
+    odd = (np.isnan(values) & cells.notna().to_numpy()) | _are_bool(cells)
     if odd.any():
         text = _words(cells[odd])
         wrong = text[~text.isin(MISSING_TEXT)]
         if len(wrong):
             raise InputError(f"{where}: row {wrong.index[0]}, column '{column}': {_complaint(str(wrong.iloc[0]))}")
     return np.where(np.isin(values, MISSING_NUMBERS), np.nan, values)
+
+
+def _are_bool(cells: pd.Series) -> np.ndarray:
+    """Which cells (N,) say true or false, which pandas would count as 1 and 0."""
+    if pd.api.types.is_bool_dtype(cells.dtype):
+        return cells.notna().to_numpy()
+    if cells.dtype != object:
+        return np.zeros(len(cells), dtype=bool)
+    return np.fromiter((isinstance(cell, bool | np.bool_) for cell in cells), dtype=bool, count=len(cells))
 
 
 def _complaint(text: str) -> str:

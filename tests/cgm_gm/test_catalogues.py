@@ -62,11 +62,22 @@ def test_tables(tmp_path: Path):
     assert first == Event("007", ORIGIN.timestamp, 37.8, -122.2, 8.0, 3.5, str(path))
     assert second.time is None
     assert np.isnan(second.mag)
-    assert catalogues.stations_of_table(table) == {}
+    assert catalogues.stations_of_table(table, path) == {}
     stations = write(tmp_path / "stations.csv", "network,station,latitude,longitude\nBK,CMB,38,-120\n,ABC,1,2\n")
     table = catalogues.read_table(stations)
-    assert catalogues.stations_of_table(table) == {"BK.CMB": (38.0, -120.0), ".ABC": (1.0, 2.0)}
+    assert catalogues.stations_of_table(table, stations) == {"BK.CMB": (38.0, -120.0), ".ABC": (1.0, 2.0)}
     assert catalogues.events_of_table(table, stations) == []
+
+
+def test_events_and_stations_that_contradict_themselves(tmp_path: Path):
+    path = write(tmp_path / "t.csv", "event_id,mag,lat,lon,depth\na,3,37,-122,8\nb,3,37,-122,8\na,3,37,-122,9\n")
+    with pytest.raises(InputError, match=r"t\.csv, row 4: event a is another than above"):
+        catalogues.events_of_table(catalogues.read_table(path), path)
+    path = write(
+        tmp_path / "s.csv", "network;station;latitude;longitude\nBK;A;38;-120\nBK;A;38.0005;-120\nBK;A;38.1;-120\n"
+    )
+    with pytest.raises(InputError, match=r"s\.csv, row 4: station BK\.A is at another place"):
+        catalogues.stations_of_table(catalogues.read_table(path), path)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +85,7 @@ def test_tables(tmp_path: Path):
     [
         ("a,b\n1,2\n", "neither events .* its columns are a, b"),
         ("event_id,time,mag,lat,lon,depth\n1,,x,1,2,3\n", "row 2: mag 'x' is no number"),
-        ("", "cannot be read as CSV"),
+        ("", "the file is empty"),
     ],
 )
 def test_broken_tables(text: str, said: str, tmp_path: Path):

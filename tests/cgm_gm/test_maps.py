@@ -132,3 +132,8 @@ def test_outlines_are_read(tmp_path: Path):
     path.write_text("x,y\n1,2\n")
     with pytest.raises(InputError, match="columns lat and lon"):
         maps.read_outline(path)
+    path.write_text("lat,lon\n1,2\n3,4\n\n5,6\n7,8\n")
+    assert [len(line) for line in maps.read_outline(path)] == [2, 2]
+    path.write_text("lat,lon\n1,2\n-122,37\n")
+    with pytest.raises(InputError, match=r"row 3: lat -122, lon 37 are not degrees; swapped\?"):
+        maps.read_outline(path)

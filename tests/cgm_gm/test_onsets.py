@@ -69,7 +69,12 @@ def test_layers_of_a_file(tmp_path: Path):
     ("text", "said"),
     [
         ("top,vp\n0,6\n", "needs columns top"),
-        ("top,vp,vs\n0,six,3\n", "needs columns top"),
+        ("top,vp,vs\n0,six,3\n", "row 2: vp 'six' is no number"),
+        ("top,vp,vs\n0,inf,3\n", "row 2: vp 'inf' is no number"),
+        ("top,vp,vs\n0,6,\n", "row 2: vs is empty"),
+        ("top,vp,vs\n0,6000,3000\n", "vp and vs in km/s"),
+        ("top,vs,vp\n0,6,3\n", "vs below vp"),
+        ("top,vp,vs\n0,6,3,\n", "row 2 has 4 fields, the header has 3"),
         ("top,vp,vs\n2,6,3\n", "tops must begin at 0"),
         ("top,vp,vs\n0,6,3\n0,7,4\n", "tops must begin at 0 and increase"),
         ("top,vp,vs\n0,6,-3\n", "speeds be positive"),

@@ -116,7 +116,7 @@ def test_tables_of_points_are_read(tmp_path: Path):
     ("text", "said"),
     [
         (None, "no such file"),
-        ("", "not a CSV table"),
+        ("", "the file is empty"),
         ("lat,lon\n1,2\n", "no column station_lat, station_lon"),
         ("station_lat,station_lon\n", "no point"),
     ],

@@ -193,3 +193,12 @@ def test_what_is_refused(tmp_path: Path):
             scan(options)
     assert scan(config(folder, stations=(stations,))).jobs[0].places == {"XX.AAA": (38.0, -122.0)}
     assert EVENT["id"] == "made1"
+
+
+def test_a_stray_csv_is_left_alone_and_a_broken_table_of_events_is_not(tmp_path: Path):
+    folder = event_folder(tmp_path / "one")
+    text(folder / "notes.csv", "remarks", "none, so far", "and, more, commas")
+    assert len(scan(config(tmp_path)).jobs) == 1
+    text(folder / "events.csv", HEADER, ROW + ",")
+    with pytest.raises(InputError, match=r"events\.csv: row 2 has 7 fields, the header has 6"):
+        scan(config(tmp_path))

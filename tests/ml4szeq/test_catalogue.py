@@ -164,7 +164,7 @@ def test_events_without_a_magnitude_are_left_out_and_counted(tmp_path: Path):
         (CSV + "b,noon,1,2,3,4\n", "row 3: time 'noon' cannot be read"),
         ("lon,lat,depth,mag,thrust\n1,2,3,4,maybe\n", "row 2: thrust 'maybe' is neither true nor false"),
         ("lon,lat,depth,mag,length_km\n1,2,3,4,0\n", "row 2: length_km must be above 0"),
-        ('lon,lat,depth,mag\n1,2,3,4\n1,2,3,4,5,6\n"', "cannot be read as CSV"),
+        ('lon,lat,depth,mag\n1,2,3,4\n1,2,3,4,5,6\n"', "row 3 has 6 fields, the header has 4"),
     ],
 )
 def test_catalogues_that_are_refused(text: str, said: str, tmp_path: Path):

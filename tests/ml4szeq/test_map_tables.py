@@ -102,7 +102,7 @@ def test_bad_files_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="no such file"):
         read_predictions(tmp_path / "none.csv")
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
-    with pytest.raises(InputError, match="cannot be read as CSV"):
+    with pytest.raises(InputError, match="a binary file"):
         read_predictions(tmp_path / "binary.csv")
     with pytest.raises(InputError, match="no region ker; it has alu, sam"):
         read_predictions(saved(predictions(), tmp_path), ["ker"])

@@ -33,7 +33,7 @@ def test_text_of_several_lines(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "cannot be read as CSV"),
+        ("", "the file is empty"),
         ("region,lon,lat\n", "no rows; it needs region, lon, lat"),
         ("region,lon\na,1\n", "no column lat; it has region, lon"),
         ("region,lon,lat\na,1,2\n", "row 2: region a: has 1 vertices; a line needs two"),

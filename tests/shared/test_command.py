@@ -217,3 +217,11 @@ def test_what_an_error_says_in_part_of_a_line():
     assert reason_of(ValueError("too long\nby far")) == "too long"
     assert reason_of(KeyError()) == "KeyError"
     assert reason_of(OSError("x" * 300)) == "x" * 100
+
+
+def test_what_a_file_puts_into_a_message_stays_one_printable_line():
+    assert str(InputError("a.csv: '5\n\x00\u200b' é")) == r"a.csv: '5\n\x00\u200b' é"
+    long = str(InputError("a.csv: " + "x" * 10_000 + "; mend it"))
+    assert len(long) <= 800
+    assert long.startswith("a.csv: xxx")
+    assert long.endswith("xxx; mend it")

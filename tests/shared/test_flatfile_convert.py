@@ -1,8 +1,11 @@
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.flatfile_convert import mechanism_of, wrap_rake
+from shared.command import InputError
+from shared.flatfile_convert import mechanism_of, numbers, wrap_rake
 
 
 def test_mechanism_classes_of_boore_et_al():
@@ -16,3 +19,9 @@ def test_a_full_turn_changes_nothing(rake):
     turned = np.array([rake + 360.0 if rake < 0 else rake - 360.0])
     np.testing.assert_allclose(wrap_rake(turned), [rake], rtol=0, atol=0)
     assert mechanism_of(turned)[0] == mechanism_of(np.array([rake]))[0]
+
+
+@pytest.mark.parametrize("cells", [[True, False], [1.5, True], ["True", 1.5]])
+def test_true_is_no_number(cells):  # pandas would count it as 1
+    with pytest.raises(InputError, match=r"row [23], column 'mag': 'true' is not a number"):
+        numbers(pd.Series(cells, index=[2, 3]), "mag", "a.csv")
