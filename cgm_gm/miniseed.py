@@ -9,7 +9,6 @@ The codes are those of `seed_codes`, the times those of `streams`. ``obspy.read`
 ``read_events`` join by them. What is generated says so in each XML and by the network code.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from cgm_gm import streams
 from cgm_gm.streams import Description
-from shared import runs
+from shared import leftovers, runs
 from shared.command import InputError
 
 STATIONS, EVENTS, POINTS = "stations.xml", "event.xml", "points.csv"
@@ -56,7 +55,8 @@ def write(path: Path, folder: Path, origin: str | None = None) -> int:
     from cgm_gm import station_xml  # ObsPy is optional: not at the top
 
     about = streams.describe(path, origin)
-    temporary = folder.resolve().with_name(f".{folder.name}.{os.getpid()}.tmp")
+    leftovers.sweep(folder.resolve().parent)
+    temporary = leftovers.temporary_of(folder.resolve())
     temporary.mkdir(parents=True)
     try:
         for point, stream in tqdm(streams.streams(about), total=len(about), desc="miniSEED", unit="file"):

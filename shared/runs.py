@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shared import leftovers
 from shared.command import InputError
+from shared.leftovers import is_temporary
 
 ROOT = Path("runs")  # below the working directory
 PACKAGES = (  # those installed are noted
@@ -40,8 +42,8 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays last, because writers choose their format by it
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    leftovers.sweep(path.parent)
+    temporary = leftovers.temporary_of(path)
     try:
         yield temporary
         with temporary.open("rb") as handle:
@@ -162,7 +164,7 @@ def _check_writable(folder: Path) -> None:
     nearest = next(parent for parent in [folder, *folder.parents] if parent.exists())
     if not nearest.is_dir():
         raise InputError(f"{nearest}: is not a folder; choose another --output")
-    probe = nearest / f".write-probe-{os.getpid()}"
+    probe = leftovers.temporary_of(nearest / "write-probe")
     try:
         probe.touch()
         probe.unlink()
@@ -211,18 +213,21 @@ class Run:
 
     def clear_temporaries(self) -> None:
         """Remove what a killed writer has left behind."""
-        for left in self.path.rglob(".*.tmp*"):
-            left.unlink()
+        for left in list(self.path.rglob(".*.tmp*")):
+            leftovers.remove(left)
 
     def finish(self, results: dict[str, Any]) -> None:
         """Write ``results.json`` and, when the run lies in ``runs/<project>``, point ``latest`` at it."""
         write_json(self.path / "results.json", results)
+        self.point_latest()
+
+    def point_latest(self, *, unless_newer: bool = False) -> None:
+        """Point ``latest`` at this complete run; by choice not if it points at one that began later."""
         folder = self.path.resolve()  # the run may have been reached through "latest" itself
-        if folder.parent.parent == ROOT.resolve():
-            link = folder.with_name(f".latest.{os.getpid()}")
-            link.unlink(missing_ok=True)
-            link.symlink_to(folder.name)
-            link.replace(folder.with_name("latest"))
+        latest = folder.with_name("latest")
+        newer = (latest / "results.json").is_file() and latest.resolve().name > folder.name
+        if folder.parent.parent == ROOT.resolve() and not (unless_newer and newer):
+            leftovers.link(latest, folder.name)
 
 
 def new_run(project: str, seed: int, config: Any, output: Path | None = None) -> Run:
@@ -237,6 +242,7 @@ def new_run(project: str, seed: int, config: Any, output: Path | None = None) ->
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         run = Run(output)
+        run.clear_temporaries()  # of one that was killed before it began
     else:
         run = Run(_new_folder(ROOT / project, seed))
     write_json(run.path / "config.json", config)
@@ -245,7 +251,7 @@ def new_run(project: str, seed: int, config: Any, output: Path | None = None) ->
 
 def check_new_run(project: str, output: Path | None) -> None:
     """Refuse early, before long work, what ``new_run`` would refuse; makes nothing."""
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if output is not None and output.exists() and not (output.is_dir() and all(map(is_temporary, output.iterdir()))):
         raise InputError(f"{output}: --output must be a new or an empty folder")
     _check_writable((output or ROOT / project).resolve())
 

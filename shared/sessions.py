@@ -42,6 +42,7 @@ def resolved(config: Options, project: str, what: str) -> Options:
     file = config.resume / CONFIG
     if not file.is_file():
         raise InputError(f"{config.resume}: no {CONFIG} there, so no {what} to resume")
+        runs.Run(config.resume).point_latest(unless_newer=True)  # if it was killed just before it did so itself
     if (config.resume / RESULTS).exists():
         raise InputError(f"{config.resume}: this {what} is complete; there is nothing to resume")
     return dataclasses.replace(read_config(file, type(config)), resume=config.resume)
