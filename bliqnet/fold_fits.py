@@ -25,6 +25,7 @@ from shared.command import InputError, reason_of
 from shared.held_out import KNOWN_SITES
 from shared.reference_gmm import Prediction
 from shared.refitted_form import FORM, refitted
+from shared.untrusted import loads, read_arrays
 
 OURS, START, MLP = "BLiqNet", "classical start", "plain MLP"
 BATCH_SIZES = (1, 16, 128, 1024)  # rows at a time, for which predictions are timed
@@ -60,11 +61,11 @@ class Fit:
             The file is damaged.
         """
         try:
-            with path.open("rb") as handle, np.load(handle) as arrays:
-                about = json.loads(str(arrays["about"]))
-                models = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays if name != "about"))
-                names = [field.name for field in dataclasses.fields(Prediction)]
-                predictions = {model: Prediction(*(arrays[f"{model}/{name}"] for name in names)) for model in models}
+            arrays = read_arrays(path)
+            about = loads(str(arrays["about"]))
+            models = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays if name != "about"))
+            names = [field.name for field in dataclasses.fields(Prediction)]
+            predictions = {model: Prediction(*(arrays[f"{model}/{name}"] for name in names)) for model in models}
             return cls(predictions, pd.DataFrame(about["costs"]), pd.DataFrame(about["speeds"]), about["notes"])
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: damaged ({reason_of(error)}); remove it, and --resume fits it again") from None

@@ -21,6 +21,7 @@ from bliqnet.trained_inverse import LEVELS, TrainedInverse
 from shared import runs
 from shared.command import InputError, reason_of
 from shared.flatfile import periods_of
+from shared.untrusted import read_arrays
 
 LIQUID, FOREST = "liquid inverse", "random-forest inverse"
 SHARED_PERIODS = ", shared periods alone"
@@ -171,8 +172,7 @@ def _together(inverse: TrainedInverse, posterior: Posterior, event: np.ndarray) 
 
 def _stored(path: Path, n: int) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as arrays:
-            found = {name: arrays[name] for name in arrays}
+        found = read_arrays(path)
         if {len(values) for values in found.values()} != {n}:
             raise ValueError("of other rows than this fold's")
         return found

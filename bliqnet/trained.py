@@ -17,10 +17,11 @@ from shared import runs
 from shared.command import InputError, reason_of
 from shared.predictions import ranges_of
 from shared.reference_gmm import Prediction
-from shared.torch_tools import load_checkpoint, save_checkpoint
+from shared.torch_tools import RoomFor, load_checkpoint, save_checkpoint
 
 CHECKPOINT = "best_liquid_model.pth"
 KIND = "bliqnet model"
+MOST_STEPS = 1000  # of the solver, that a file may ask for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,12 +119,16 @@ class TrainedModel:
         saved = load_checkpoint(path, KIND)
         try:
             shape = NetworkShape(**saved["shape"])
-            network = LiquidNetwork(shape, torch.Generator())
+            with RoomFor(saved["network"]):
+                network = LiquidNetwork(shape, torch.Generator())
             network.load_state_dict(saved["network"])
-            aleatory = Aleatory(1, shape.n_periods)
+            with RoomFor(saved["aleatory"]):
+                aleatory = Aleatory(1, shape.n_periods)
             aleatory.load_state_dict(saved["aleatory"])
             site_terms = SiteTerms(**saved["site_terms"])
             rest = {name: saved[name] for name in ("columns", "style_mix", "ranges", "components", "provenance")}
+            if not 1 <= shape.steps <= MOST_STEPS:
+                raise ValueError("too many steps")
             if (
                 saved["inputs"] != list(INPUTS)
                 or not isinstance(rest["columns"], list)

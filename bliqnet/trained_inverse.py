@@ -28,7 +28,7 @@ from bliqnet.posterior import EventCombination, Mixture, spread_factor
 from shared import runs
 from shared.command import InputError, reason_of
 from shared.flatfile_formats import is_spectral, periods_of
-from shared.torch_tools import load_checkpoint, save_checkpoint
+from shared.torch_tools import RoomFor, load_checkpoint, save_checkpoint
 
 INVERSE_CHECKPOINT = "inverse.pth"
 KIND = "bliqnet inverse"
@@ -194,7 +194,8 @@ class TrainedInverse:
 
 
 def _reader(part: Part, saved: dict[str, Any], columns: list[str], device: torch.device) -> TrainedReader:
-    reader = SpectrumReader(ReaderShape(**saved["shape"]), torch.Generator())
+    with RoomFor(saved["weights"]):
+        reader = SpectrumReader(ReaderShape(**saved["shape"]), torch.Generator())
     reader.load_state_dict(saved["weights"])
     features = SpectrumFeatures(*(np.array(each, dtype=float) for each in saved["scaling"]))
     centre, scale = (np.array(each, dtype=float) for each in saved["targets"])

@@ -7,13 +7,13 @@ trained on three components: the missing ones are zero, and the recorded one is 
 import dataclasses
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import torch
 
 from cgm_gm.seismology import ar_pick
 from shared.command import InputError, reason_of
+from shared.hdf5_reading import hdf5
 
 WEIGHTS = "original"  # of those that SeisBench offers
 RATE = 100.0  # Hz, of PhaseNet
@@ -198,10 +198,10 @@ def judged(picker: PhaseNetPicker, path: Path) -> pd.DataFrame:
         It is no such file.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5(path) as file:
             waveforms = file["waveforms"][:]
             p, s = (file[f"{phase}_sample"][:] / RATE for phase in "ps")
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: needs waveforms, p_sample and s_sample ({str(error)[:80]})") from None
     tables = []
     for name, part in {"three": slice(None), "vertical": 2, "horizontal": 0}.items():

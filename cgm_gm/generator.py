@@ -24,7 +24,8 @@ from cgm_gm.shaping import Scaling
 from cgm_gm.spectrogram import Stft
 from shared import runs
 from shared.command import InputError, reason_of
-from shared.torch_tools import load_checkpoint, save_checkpoint
+from shared.torch_tools import RoomFor, load_checkpoint, save_checkpoint
+from shared.untrusted import loads
 
 CHECKPOINT, KIND = "generator.pt", "cgm_gm generator"
 BATCH = 64  # of more, arrays outgrow the caches
@@ -83,7 +84,8 @@ class Generator:
         try:
             options = content["network"]["options"]
             check_sizes(options)
-            network = networks.WaveformVAE(**options)
+            with RoomFor(content["network"]["state"]):
+                network = networks.WaveformVAE(**options)
             network.load_state_dict(content["network"]["state"])
             scaling = dict(content["scaling"])
             return cls(
@@ -92,7 +94,7 @@ class Generator:
                 Backbone.from_dict(_arrays(content["backbone"])),
                 Scaling(**{**scaling, "stft": Stft(**scaling["stft"])}),
                 FasCalibration.from_dict(content["calibration"]),
-                json.loads(content["card"]),
+                loads(content["card"]),
             )
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise InputError(

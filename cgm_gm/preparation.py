@@ -26,10 +26,18 @@ from cgm_gm.hdf5_output import check_room
 from cgm_gm.onsets import read_layers
 from cgm_gm.record_folders import Job, Scan, scan
 from cgm_gm.waveform_file import PART, SAMPLING_RATE
-from shared import runs
+from shared import option_bounds, runs
 from shared.command import InputError
+from shared.untrusted import read_json
 
 KEY = "key.json"
+BOUNDS: option_bounds.Bounds = {
+    "duration": (1, None),
+    "before": (0, None),
+    "padding": (0, None),
+    "search": (0.1, None),
+    "workers": (1, None),
+}
 ROOM = 200_000  # bytes of a file beside its waveforms
 FREE = ("output", "workers", "restart")  # options that change nothing in a part
 
@@ -58,9 +66,7 @@ def check(config: PrepareConfig) -> None:
     low, high = config.band
     if not 0.0 <= low < high < SAMPLING_RATE / 2:
         raise InputError(f"--band {low:g} {high:g}: needs 0 <= low < high < {SAMPLING_RATE / 2:g} Hz")
-    for name, least in (("duration", 1.0), ("before", 0.0), ("padding", 0.0), ("search", 0.1), ("workers", 1)):
-        if not getattr(config, name) >= least:
-            raise InputError(f"--{name} {getattr(config, name):g}: must be at least {least:g}")
+    option_bounds.check(config, BOUNDS)
     if config.minimum_rate <= 2.0 * low:
         raise InputError(f"--minimum-rate {config.minimum_rate:g}: must be over twice the low corner, {low:g} Hz")
     if config.before >= config.duration:
@@ -95,11 +101,13 @@ def parts_folder(output: Path) -> Path:
 
 def _open_parts(config: PrepareConfig, found: Scan) -> Path:
     folder, key = parts_folder(config.output), _key(config, found)
+    if folder.is_symlink():
+        raise InputError(f"{folder}: is a link, and no part folder of ours; remove it or choose another --output")
     if (folder / KEY).exists() and config.restart:
         shutil.rmtree(folder)
     if (folder / KEY).exists():
         try:
-            same = json.loads((folder / KEY).read_text(encoding="utf-8")) == key
+            same = read_json(folder / KEY) == key
         except ValueError:
             same = False
         if not same:

@@ -31,7 +31,8 @@ from cgm_gm.published_network import RecurrentVAE
 from cgm_gm.spectrogram import FLOOR, Stft
 from shared import runs
 from shared.command import InputError, reason_of
-from shared.torch_tools import load_checkpoint, save_checkpoint
+from shared.torch_tools import RoomFor, load_checkpoint, save_checkpoint
+from shared.untrusted import loads
 
 KIND = "cgm_gm published generator"
 HELD = (-0.25, 1.25)  # of scaled log amplitudes on their way to a waveform: ten to their power must stay a number
@@ -112,14 +113,15 @@ class PublishedGenerator:
             options = content["network"]["options"]
             if not all(isinstance(size, int) and 1 <= size <= 8192 for size in options.values()):
                 raise ValueError("sizes out of bounds")  # only a damaged file asks for so large a network
-            network = RecurrentVAE(**options)
+            with RoomFor(content["network"]["state"]):
+                network = RecurrentVAE(**options)
             network.load_state_dict(content["network"]["state"])
             scaling = dict(content["scaling"])
             return cls(
                 network.to(device).eval(),
                 Conditions.from_dict(content["conditions"]),
                 AmplitudeScaling(**{**scaling, "stft": Stft(**scaling["stft"])}),
-                json.loads(content["card"]),
+                loads(content["card"]),
             )
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise InputError(

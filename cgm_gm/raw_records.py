@@ -15,6 +15,7 @@ from cgm_gm.seismology import Channel, Inventory, Unreadable, obspy, read_statio
 PLAIN = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}  # azimuth, dip of channels without StationXML
 JAPANESE = {"EW": "E", "NS": "N", "UD": "Z"}  # K-NET; KiK-net adds 1 for the borehole, 2 for the surface
 BURIED = 5.0  # m
+MOST_SAMPLES = 10_000_000  # of a channel that are joined
 REACH = 3600.0  # s about the origin that are read of a longer file
 
 
@@ -73,6 +74,10 @@ class RawRecords:
         stream = obspy.Stream()
         for trace in traces:
             stream += self._read(trace.path).select(id=trace.trace_id)
+        if (last - first + 2.0 * margin) * max(
+            (each.stats.sampling_rate for each in stream), default=0.0
+        ) > MOST_SAMPLES:
+            raise Rejected(f"{name}: {_time(first)} to {_time(last)} are too many samples to join")
         stream = stream.slice(obspy.UTCDateTime(first - margin), obspy.UTCDateTime(last + margin))
         stream = obspy.Stream([each.copy() for each in stream if each.stats.npts])
         rates = sorted({each.stats.sampling_rate for each in stream})

@@ -17,6 +17,7 @@ from cgm_gm.intensity import PERIODS, measures, name_of
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
 from shared.command import InputError
+from shared.untrusted import read_arrays
 
 MEASURES = ("pga", "pgv", *map(name_of, PERIODS), "d5_75", "d5_95")
 MEASURED = 25  # samples a record whose intensity is measured, which takes longer than to generate them
@@ -75,8 +76,7 @@ def kept(path: Path, make) -> Sampled:
     """What ``make`` gives, from ``path`` if it was written there before."""
     if not path.exists():
         runs.write_arrays(path, vars(make()))
-    with np.load(path, allow_pickle=False) as found:
-        return Sampled(**found)
+    return Sampled(**read_arrays(path))
 
 
 def ln_measures(waveforms: np.ndarray, like: Waveforms) -> np.ndarray:

@@ -25,6 +25,8 @@ import pandas as pd
 from cgm_gm.hdf5_output import CheckedFile, new_hdf5
 from shared import runs
 from shared.command import InputError, reason_of
+from shared.hdf5_reading import hdf5
+from shared.untrusted import loads
 
 FORMAT, VERSION = "cgm_gm waveforms", 1
 SAMPLING_RATE, DURATION, BEFORE = 100.0, 60.0, 5.0  # Hz; s; s before the P onset
@@ -156,7 +158,7 @@ def read(path: Path) -> Waveforms:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5(Path(path)) as file:
             if file.attrs.get("format") != FORMAT or int(file.attrs["version"]) != VERSION:
                 raise InputError(f"{path}: not a waveform file of this version; make it by prepare_waveforms.py")
             found = _content(file)
@@ -183,7 +185,7 @@ def _content(file: h5py.File) -> Waveforms:
         sampling_rate=float(file.attrs["sampling_rate"]),
         before=float(file.attrs["before"]),
         synthetic=bool(file.attrs["synthetic"]),
-        provenance=json.loads(file.attrs["provenance"]),
+        provenance=loads(file.attrs["provenance"]),
         rejected=rejected,
         truth=truth,
     )

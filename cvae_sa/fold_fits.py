@@ -23,6 +23,7 @@ from shared import runs
 from shared.command import InputError, reason_of
 from shared.reference_gmm import Prediction
 from shared.refitted_form import FORM, refitted
+from shared.untrusted import loads, read_arrays
 
 OURS, BY_ANN = "CVAE", "CVAE, codes by ANN"
 PLAIN = "CVAE without classical backbone"
@@ -65,13 +66,13 @@ class Fit:
         """
         parts: dict[str, dict[str, dict[str, np.ndarray]]] = {"predictions": {}, "samples": {}}
         try:
-            with path.open("rb") as handle, np.load(handle) as arrays:
-                about = json.loads(str(arrays["about"]))
-                for name in arrays:
-                    if name.count("/"):
-                        kind, model, field = name.split("/")
-                        parts[kind].setdefault(model, {})[field] = arrays[name]
-                reconstruction = arrays["reconstruction"]
+            arrays = read_arrays(path)
+            about = loads(str(arrays["about"]))
+            for name in arrays:
+                if name.count("/"):
+                    kind, model, field = name.split("/")
+                    parts[kind].setdefault(model, {})[field] = arrays[name]
+            reconstruction = arrays["reconstruction"]
             predictions = {model: Prediction(**each) for model, each in parts["predictions"].items()}
             samples = {model: Sampled(**each) for model, each in parts["samples"].items()}
             return cls(predictions, samples, reconstruction, about["notes"], about["seconds"])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-import json
+import io
 import warnings
 import zipfile
 import zlib
@@ -23,8 +23,10 @@ from cvae_sa.training import Training
 from shared import runs
 from shared.command import InputError, reason_of
 from shared.flatfile import periods_of
+from shared.hdf5_reading import hdf5
 from shared.predictions import RANGED, ranges_of
 from shared.reference_gmm import Prediction
+from shared.untrusted import check_zip, loads
 
 CHECKPOINT = "cvae.keras"
 CHUNK = 8192  # rows at a time
@@ -225,9 +227,12 @@ def check_archive(path: Path) -> None:
         members = archive.infolist()
         if sorted(member.filename for member in members) != sorted(PARTS):
             raise ValueError("not the parts of a CVAE")
+        check_zip(archive, path.stat().st_size)
         if sum(member.file_size for member in members) > LARGEST:
             raise ValueError("too large")
-        config = json.loads(archive.read("config.json"))
+        config = loads(archive.read("config.json"))
+        with archive.open("model.weights.h5") as weights, hdf5(io.BytesIO(weights.read())):
+            pass  # which links elsewhere, or claims more than it holds, is an error by now
     inner = config["config"]
     if (config["class_name"], config["registered_name"]) != ("SpectralCVAE", "cvae_sa>SpectralCVAE"):
         raise ValueError("another class of model")

@@ -20,6 +20,7 @@ from ml4szeq.segments import Segments
 from ml4szeq.splits import Split
 from shared import runs
 from shared.command import InputError, reason_of
+from shared.untrusted import loads, read_arrays
 
 NETWORKS: dict[str, Network] = {  # as they are named in tables and figures
     "network, features": "features",
@@ -56,15 +57,14 @@ class Fit:
             The file is damaged, or of another split.
         """
         try:
-            with path.open("rb") as handle, np.load(handle) as arrays:
-                found = {}
-                for name in arrays:
-                    if name != "about":
-                        model, _, seed = name.rpartition("/")
-                        found[model, int(seed)] = arrays[name]
-                if not found or any(len(values) != len(split.test) for values in found.values()):
-                    raise ValueError("another number of segments")
-                return cls(found, json.loads(str(arrays["about"])))
+            arrays, found = read_arrays(path), {}
+            for name in arrays:
+                if name != "about":
+                    model, _, seed = name.rpartition("/")
+                    found[model, int(seed)] = arrays[name]
+            if not found or any(len(values) != len(split.test) for values in found.values()):
+                raise ValueError("another number of segments")
+            return cls(found, loads(str(arrays["about"])))
         except DAMAGED as error:
             raise InputError(f"{path}: damaged ({reason_of(error)}); remove it, and --resume fits it again") from None
 

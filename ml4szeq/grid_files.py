@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -19,10 +19,13 @@ import scipy.io
 
 from ml4szeq.grids import Grid, irregular
 from shared.command import InputError, reason_of
+from shared.hdf5_reading import hdf5
+from shared.untrusted import check_unpacked
 
 LON, LAT = ("lon", "longitude", "x"), ("lat", "latitude", "y")
 VALUES = ("z", "band1")  # where a file has several grids, GMT's and GDAL's name
 ATTRIBUTES = ("units", "standard_name", "_FillValue", "missing_value", "scale_factor", "add_offset", "node_offset")
+TWICE = 4  # times that all of a file may be asked for: variables that share their values are of no grid
 MOST = 10**9  # values, of 4 bytes in memory
 CUT_SHORT = "is it a NetCDF or GeoTIFF grid, copied whole?"
 
@@ -107,9 +110,26 @@ def _grid(path: Path, name: str, raw: _Raw) -> Grid:
 
 
 # --- NetCDF ----------------------------------------------------------------------------------------------------------
+class _Rationed:
+    """A file that gives no more bytes than it has, however many are asked for, and none twice over."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self.file, self.size, self.left = file, size, TWICE * size + 4096
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def read(self, count: int = -1) -> bytes:
+        """As a file's; a ValueError where it says that it holds more than it does."""
+        self.left -= max(count, 0)
+        if count > self.size or self.left < 0:
+            raise ValueError("it claims more values than it holds")
+        return self.file.read(count)
+
+
 def _classic(path: Path, variable: str | None) -> _Raw:
     try:
-        with scipy.io.netcdf_file(path, mmap=False) as file:
+        with path.open("rb") as raw, scipy.io.netcdf_file(_Rationed(raw, path.stat().st_size), mmap=False) as file:
             variables = [
                 _Variable(name, each.shape, each.dimensions, _plain(each._attributes), lambda each=each: each.data)
                 for name, each in file.variables.items()
@@ -121,7 +141,7 @@ def _classic(path: Path, variable: str | None) -> _Raw:
 
 def _netcdf4(path: Path, variable: str | None) -> _Raw:
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5(path) as file:
             variables = [
                 _Variable(name, each.shape, _dimensions(file, each), _plain(each.attrs), lambda each=each: each[()])
                 for name, each in file.items()
@@ -291,6 +311,7 @@ def _geotiff(path: Path) -> _Raw:
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             with PIL.TiffImagePlugin.TiffImageFile(path) as image:
                 tags = {tag: image.tag_v2[tag] for tag in _TAGS if tag in image.tag_v2}
+                check_unpacked(4 * image.width * image.height, path.stat().st_size)
                 values = np.array(image)
         return _north_up(path, values, tags)
     except _BROKEN_TIFF as error:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from ml4szeq.map_tables import read_predictions, read_relevances
 from ml4szeq.trench_lines import read_trenches
 from shared import runs
 from shared.command import InputError
+from shared.untrusted import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _synthetic(table: pd.DataFrame, path: Path) -> bool:
     if "synthetic" in table and table["synthetic"].astype(str).str.lower().isin(["true", "1"]).any():
         return True
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return bool(json.loads((path.parent / "provenance.json").read_text("utf-8"))["data"]["synthetic"])
+        return bool(read_json(path.parent / "provenance.json")["data"]["synthetic"])
     return False
 
 

@@ -20,6 +20,7 @@ from ml4szeq.features import PUBLISHED
 from ml4szeq.trenches import REGION_NAMES
 from shared.command import InputError, reason_of
 from shared.runs import shown_path
+from shared.untrusted import check_text
 
 LABEL = "MR_GCMT"
 SPACING = 50.0  # km from segment to segment of the published table
@@ -214,6 +215,7 @@ def table_files(paths: Iterable[Path]) -> list[Path]:
 
 def _read(file: Path) -> pd.DataFrame:
     try:
+        check_text(file)
         text = file.read_text(encoding="utf-8-sig")
         table = pd.read_csv(
             io.StringIO(text), skipinitialspace=True, dtype={"rupture_id": "string", "region": "string"}

@@ -154,7 +154,8 @@ class Classifier:
             shape = {**content["shape"], "hidden": tuple(content["shape"]["hidden"])}
             members = []
             for state in content["members"]:
-                network = FullyConnected(**shape)
+                with torch_tools.RoomFor(state):
+                    network = FullyConnected(**shape)
                 network.load_state_dict(state)
                 members.append(network.eval())
             neighbours = content["neighbours"]

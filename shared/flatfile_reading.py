@@ -10,6 +10,8 @@ import csv
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from shared import flatfile_convert, flatfile_formats, runs
 from shared.command import InputError
 from shared.flatfile_convert import Converted, convert
 from shared.flatfile_formats import CANONICAL, TEXT_COLUMNS, Match, is_spectral, recognise
+from shared.untrusted import Bomb, check_file, check_text_of, check_unpacked
+from shared.workbook import check_workbook
 
 Recogniser = Callable[[list[str], str], Match]  # of a header and the name of its file; raises InputError
 
@@ -112,6 +116,7 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: is a folder; name the flatfile in it")
     if not path.exists():
         raise InputError(f"{path}: no such file; see data/README.md for where to get one")
+    check_file(path)
     content = path.read_bytes()
     if not content.strip():
         raise InputError(f"{path}: the file is empty")
@@ -127,6 +132,7 @@ def _sheets(content: bytes, where: str) -> Iterator[Sheet]:
     elif b"\0" in content:
         raise InputError(f"{where}: a binary file; give CSV in UTF-8, xlsx or Parquet")
     else:
+        check_text_of(where, content)
         yield _csv(content, where)
 
 
@@ -186,8 +192,11 @@ def _check_widths(lines: list[str], separator: str, width: int, where: str) -> N
 def _workbook(content: bytes, where: str) -> Iterator[Sheet]:
     broken = InputError(f"{where}: not a readable workbook (cut short or damaged?); get the file again")
     try:
+        check_workbook(content)
         book = pd.ExcelFile(io.BytesIO(content), engine="calamine")
-    except (CalamineError, ValueError, OSError) as error:
+    except Bomb as error:
+        raise InputError(f"{where}: {error}; no workbook of records is like that") from None
+    except (CalamineError, ValueError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise broken from error
     with book:
         for name in book.sheet_names:
@@ -203,12 +212,24 @@ def _workbook(content: bytes, where: str) -> Iterator[Sheet]:
 
 def _parquet(content: bytes, where: str) -> Sheet:
     try:
-        table = pq.read_table(io.BytesIO(content)).to_pandas(ignore_metadata=True)
+        table = _parquet_table(content)
+    except Bomb as error:
+        raise InputError(f"{where}: {error}; no table of records is like that") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{where}: not a readable Parquet file (cut short or damaged?); get it again") from error
     header = [str(name) for name in table.columns]
     body = table.set_axis(range(len(header)), axis=1).set_axis(range(2, len(table) + 2))
     return Sheet("", header, lambda columns, _: _filled(body[columns]))
+
+
+def _parquet_table(content: bytes) -> pd.DataFrame:
+    file = pq.ParquetFile(io.BytesIO(content), thrift_string_size_limit=len(content))
+    schema = file.schema_arrow
+    check_unpacked(8 * file.metadata.num_rows * max(len(schema), 1), len(content))
+    texts = [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
+    # a text that stands in a million rows is one text in the file, and is to be one in memory
+    table = pq.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas(ignore_metadata=True)
+    return table.astype(dict.fromkeys(table.select_dtypes("category").columns, object))
 
 
 def _filled(body: pd.DataFrame) -> pd.DataFrame:

@@ -25,6 +25,7 @@ import pandas as pd
 from shared import leftovers
 from shared.command import InputError
 from shared.leftovers import is_temporary
+from shared.untrusted import loads
 
 ROOT = Path("runs")  # below the working directory
 PACKAGES = (  # those installed are noted
@@ -197,10 +198,10 @@ class Run:
     def _logged(self) -> list[dict[str, Any]]:
         file = self.path / "metrics.jsonl"
         rows = []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
-        return rows
+        for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+            with contextlib.suppress(ValueError):
+                rows.append(loads(line))
+        return [row for row in rows if isinstance(row, dict)]
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop logged lines after ``epoch``, and any cut short: a resumed run writes them again."""

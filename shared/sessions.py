@@ -5,7 +5,6 @@ and ``seed``.
 """
 
 import dataclasses
-import json
 import math
 import types
 import typing
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shared import runs
+from shared import runs, untrusted
 from shared.command import InputError
 
 CONFIG, PROVENANCE, RESULTS = "config.json", "provenance.json", "results.json"
@@ -42,8 +41,8 @@ def resolved(config: Options, project: str, what: str) -> Options:
     file = config.resume / CONFIG
     if not file.is_file():
         raise InputError(f"{config.resume}: no {CONFIG} there, so no {what} to resume")
-        runs.Run(config.resume).point_latest(unless_newer=True)  # if it was killed just before it did so itself
     if (config.resume / RESULTS).exists():
+        runs.Run(config.resume).point_latest(unless_newer=True)  # if it was killed just before it did so itself
         raise InputError(f"{config.resume}: this {what} is complete; there is nothing to resume")
     return dataclasses.replace(read_config(file, type(config)), resume=config.resume)
 
@@ -119,7 +118,7 @@ def read_json(file: Path) -> dict[str, Any]:
         It is damaged.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = untrusted.read_json(file)
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -6,11 +6,15 @@ from pickle import UnpicklingError  # the error alone: nothing is ever unpickled
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from shared.command import InputError, reason_of
 from shared.runs import atomic
+from shared.torch_archive import check_archive
 
 VERSION = 1  # of what `save_checkpoint` writes; files from before there was one say nothing, and are of version 1
+
+MAKES = (torch.empty, torch.zeros, torch.ones, torch.full)
 
 # what torch raises for files that are cut, altered or of another kind (found by damaging files at random)
 UNREADABLE = (
@@ -74,6 +78,28 @@ def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -
     return content
 
 
+class RoomFor(TorchFunctionMode):
+    """A block in which networks are built that are to take ``weights``: none larger than these can be made.
+
+    Raises
+    ------
+    ValueError
+        More numbers are asked for than twice those of ``weights`` and a few: only a damaged file says such sizes.
+    """
+
+    def __init__(self, weights: dict[str, torch.Tensor]):
+        super().__init__()
+        self.left = 2 * sum(each.numel() for each in weights.values()) + 100_000
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Count before making."""
+        if function in MAKES:
+            self.left -= function(*args, **{**(kwargs or {}), "device": "meta"}).numel()
+            if self.left < 0:
+                raise ValueError("sizes beyond those of its weights")
+        return function(*args, **(kwargs or {}))
+
+
 def checkpoint_kind(path: Path) -> str:
     """Which kind ``save_checkpoint`` was given; InputErrors as of ``load_checkpoint``."""
     return str(_content(path, "cpu").get("kind"))
@@ -85,6 +111,7 @@ def _content(path: Path, device: torch.device | str) -> dict[str, Any]:
     try:
         if not zipfile.is_zipfile(path):  # torch would try its older formats, whose readers fail in many ways
             raise ValueError("not a zip archive")
+        check_archive(path)
         content = torch.load(path, map_location=device, weights_only=True)
     except UNREADABLE as error:
         raise InputError(
