@@ -61,10 +61,10 @@ class MemberLinear(nn.Module):
 class LiquidLayer(nn.Module):
     """Hidden state h over t in [0, 1] under a constant input x; ``drive`` = U x + b; h(0) = 0 but for ``cfc``.
 
-    ``ltc``     dh/dt = -[1/tau + f] h + f A,  f = sigmoid(drive + W h)      (Hasani et al. 2021, eq. 1)
-    ``linear``  dh/dt = W h + drive: the published recipe, an affine map of x (see :func:`linear_closed_form`)
-    ``cfc``     h(t) = s g + (1 - s) k with s = sigmoid(-f t), and f, g, k nonlinear in the drive, no solver
-                (Hasani et al. 2022, eq. 10), f and k of one hidden layer
+    - ``ltc``: dh/dt = -[1/tau + f] h + f A, f = sigmoid(drive + W h) (Hasani et al. 2021, eq. 1)
+    - ``linear``: dh/dt = W h + drive: the published recipe, an affine map of x (see :func:`linear_closed_form`)
+    - ``cfc``: h(t) = s g + (1 - s) k with s = sigmoid(-f t), and f, g, k nonlinear in the drive, no solver
+      (Hasani et al. 2022, eq. 10), f and k of one hidden layer
     """
 
     def __init__(self, shape: NetworkShape, generator: torch.Generator):

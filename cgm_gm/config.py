@@ -182,7 +182,7 @@ class TrainConfig(Networks, Recipe, PublishedRecipe):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 2
-    """Threads of torch on the CPU."""
+    """Threads of the CPU; the default was the fastest on two cores."""
     checkpoint_every: float = 10.0
     """Seconds between savings of the state that --resume goes on from."""
     output: Path | None = None
@@ -199,7 +199,7 @@ class GenerateConfig:
     """HDF5 file to write; until it is whole it waits in the folder OUTPUT.parts beside it, and the same command goes on
     with it. Maps go beside it as .png."""
     run: str = "latest"
-    """Run folder of a trained generator, or latest."""
+    """Run folder, pretrained, or latest: the newest complete run below runs/cgm_gm, or else the pretrained model."""
     mag: float | None = None
     """Magnitude of the earthquake; as the other three a column of --points may have it instead."""
     source_lat: float | None = None
@@ -236,7 +236,7 @@ class GenerateConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 1
-    """Threads of torch on the CPU; more gain little, and cost much where others work on the same cores."""
+    """Threads of the CPU; the default was the fastest on two cores."""
     engine: Literal["local", "ray"] = "local"
     """local: in this process; ray: on a Ray cluster, the same waveforms to the last bit where machines are alike."""
     workers: int = 2
@@ -282,7 +282,7 @@ class SearchConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 2
-    """Threads of torch on the CPU."""
+    """Threads of the CPU; the default was the fastest on two cores."""
     output: Path | None = None
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
@@ -294,10 +294,10 @@ class EvaluateConfig:
     """Options of ``test_best_model.py``."""
 
     run: str = "latest"
-    """Run folder of a trained generator, or latest. Its held-out events are what it is judged on."""
+    """Run folder, or latest: the newest complete run below runs/cgm_gm. It is judged on its held-out events."""
     data: Path | None = None
-    """Waveform file: the run's own where it has been moved, or another, all of whose records are then judged; default:
-    the one that the run was trained on."""
+    """Waveform file of the run, where it has been moved, or another, all of whose records are then judged; none: where
+    the run has read it."""
     samples: int = 100
     """Waveforms generated for every record."""
     max_records: int = 1000
@@ -321,7 +321,7 @@ class EvaluateConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is cuda where there is a GPU."""
     threads: int = 1
-    """Threads of torch on the CPU; more gain little, and cost much where others work on the same cores."""
+    """Threads of the CPU; the default was the fastest on two cores."""
     output: Path | None = None
     """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None

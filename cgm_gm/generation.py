@@ -1,7 +1,7 @@
 """Waveforms for many points to one HDF5 file: streamed, resumable, the same bits whatever the batch.
 
 The layout is that of `waveform_file` (which reads it too) with a row for every realization: row k = point x R +
-realization, R realizations of N points. Added to it:
+realization, R realizations of N points. Added to it::
 
     /records/point, /records/realization  (N R,) int64, from 0
     /fas                                  (N, R, 4) float32, smoothed Fourier amplitudes (`cgm_gm.fas`), unit in its

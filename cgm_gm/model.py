@@ -1,5 +1,7 @@
 """The generator: a variational autoencoder of power spectrograms whose decoder knows when P and S are due.
 
+Of a record's code z and conditions c::
+
     prior     p(z | c) = N(Bᵀ [1, c, c²], S), one code a record; B and S by closed form from the codes of the records
     decoder   e(f, t | z, c) = n(f | z) + 1[t > P] s(f, t | z, c), the power of the ground motion at time t
               |X(f, j)|² ~ exponential with mean Σ_t w(j, t) e(f, t)

@@ -1,6 +1,6 @@
 """One HDF5 file of waveforms and of what is known of each: written in parts, read whole or by rows, checked.
 
-Layout, version 1, N records of T samples:
+Layout, version 1, N records of T samples::
 
     /                 attributes: format, version, quantity (velocity or acceleration), unit (m/s or m/s²),
                       sampling_rate (Hz), before (s, of the window before the P onset), synthetic (0 or 1),
@@ -47,6 +47,8 @@ NUMBERS = {  # unit
 }
 COLUMNS = (*TEXTS, *NUMBERS)
 NEEDED = ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon", "rhyp", "azimuth")
+POSSIBLE = {"mag": (-3.0, 10.0), "depth": (-5.0, 750.0), "rhyp": (0.0, 20_100.0), "azimuth": (-360.0, 360.0)}
+STRONGEST = 1000.0  # m/s or m/s²; no record comes near
 SHORTEST, SLOWEST = 2.0, 30.0  # s and Hz of records that can be learnt from: amplitudes at 2 to 15 Hz are
 PART = 64  # records of a chunk in the file
 
@@ -156,7 +158,7 @@ def read(path: Path) -> Waveforms:
         There is none, it is damaged or of another kind, or a record is not finite, has no magnitude or no place.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file; see data/README.md for where to get one")
     try:
         with hdf5(Path(path)) as file:
             if file.attrs.get("format") != FORMAT or int(file.attrs["version"]) != VERSION:
@@ -172,7 +174,7 @@ def read(path: Path) -> Waveforms:
 
 def _content(file: h5py.File) -> Waveforms:
     table = pd.DataFrame({name: file[f"records/{name}"].asstr()[:] for name in TEXTS})
-    table = table.assign(**{name: file[f"records/{name}"][:] for name in NUMBERS})
+    table = table.assign(**{name: file[f"records/{name}"][:].astype(float) for name in NUMBERS})
     rejected = pd.DataFrame({name: file[f"rejected/{name}"].asstr()[:] for name in ("name", "reason")})
     truth = {name: values[()] for name, values in file["truth"].items()} if "truth" in file else {}
     quantity = str(file.attrs["quantity"])
@@ -208,6 +210,14 @@ def check(found: Waveforms, name: str) -> None:
         if table[column].isna().any():
             row = int(table[column].isna().to_numpy().argmax())
             raise InputError(f"{name}, record {table['record_id'][row]}: no {column}; fill it in or drop the record")
+        low, high = POSSIBLE.get(column, (-np.inf, np.inf))
+        beyond = ((table[column] < low) | (table[column] > high)).to_numpy()
+        if beyond.any():
+            row = int(beyond.argmax())
+            raise InputError(
+                f"{name}, record {table['record_id'][row]}: {column} {table[column][row]:g} ({NUMBERS[column]}) is not "
+                f"within {low:g} and {high:g}; mend it or drop the record"
+            )
     for column, most in (("source_lat", 90.0), ("station_lat", 90.0), ("source_lon", 180.0), ("station_lon", 180.0)):
         if (table[column].abs() > most).any():
             row = int((table[column].abs() > most).to_numpy().argmax())
@@ -224,10 +234,21 @@ def check(found: Waveforms, name: str) -> None:
         raise InputError(
             f"{name}: {n_samples} samples a record, {SHORTEST:g} s at least are needed; make the file again"
         )
+    if not 0.0 <= found.before < n_samples / rate:
+        raise InputError(f"{name}: windows begin {found.before:g} s before P, which is not within them; make it again")
+    if np.isinf(table[["p_arrival", "s_arrival"]].to_numpy()).any():
+        raise InputError(f"{name}: an infinite p_arrival or s_arrival; make the file again")
     finite = np.isfinite(found.waveforms).all(axis=1)
     if not finite.all():
         row = int((~finite).argmax())
         raise InputError(f"{name}, record {table['record_id'][row]}: NaN or infinite samples; drop the record")
+    strong = np.abs(found.waveforms).max(axis=1) > STRONGEST
+    if strong.any():
+        row = int(strong.argmax())
+        raise InputError(
+            f"{name}, record {table['record_id'][row]}: samples reach {np.abs(found.waveforms[row]).max():g} "
+            f"{UNITS[found.quantity]}; are they in counts? Make the file again"
+        )
     silent = ~found.waveforms.any(axis=1)
     if silent.any():
         raise InputError(f"{name}, record {table['record_id'][int(silent.argmax())]}: all samples are zero; drop it")

@@ -43,7 +43,7 @@ class Law:
     """Of spectra of N rows: median + ``sigma`` (``coupling`` u), with u the decoder's deviations over ``raw_sigma``.
 
     u given a code is normal about its mean with deviation ``noise``; over all codes its covariance is Σ of
-    ``root`` ``root``ᵀ + diag ``noise``², with a diagonal of 1.
+    ``root @ root.T + diag(noise**2)``, with a diagonal of 1.
     """
 
     median: np.ndarray  # (N, P) ln g

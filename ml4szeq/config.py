@@ -137,15 +137,15 @@ class TrainConfig(RecipeOptions):
     searched: Annotated[str | None, tyro.conf.arg(name="recipe")] = None
     """Run folder of random_search.py, or latest: every network by the recipe found for it, without its test block."""
     output: Path | None = None
-    """Run folder to write, new or empty; default: runs/ml4szeq/<time>-seed<k>."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
-    """Run folder of a training that was interrupted, to go on with."""
+    """Run folder of an interrupted training to go on with; its options are kept, others given here are refused."""
     seed: int = 0
-    """Of weights, batches and splits."""
-    device: str = "cpu"
-    """cpu, cuda or auto; networks this small are fastest on a CPU."""
+    """Seed of the weights, the batches and the splits."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is cuda where there is a GPU."""
     threads: int = 2
-    """CPU threads."""
+    """Threads of the CPU; the default was the fastest on two cores."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +179,11 @@ class SearchConfig(RecipeOptions):
     address: str | None = None
     """Of a running Ray cluster, HOST:PORT or auto; none: one is started on this machine."""
     output: Path | None = None
-    """Run folder to write, new or empty; default: runs/ml4szeq-search/<time>-seed<k>."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
-    """Run folder of a search that was interrupted, to go on with."""
+    """Run folder of an interrupted search to go on with; its options are kept, others given here are refused."""
     seed: int = 0
-    """Of proposals, weights, batches and splits."""
+    """Seed of the proposals, the weights, the batches and the splits."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ class SampleConfig:
     classes: Classes = 3
     """Whose counts n_<class> are made, 2 or 3 classes by magnitude."""
     seed: int = 0
-    """Of the embedded synthetic default, which is sampled where neither grids, poles nor a catalogue are given."""
+    """Seed of the embedded synthetic default, which is sampled where neither grids, poles nor a catalogue are given."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class PredictConfig:
     output: Path
     """CSV file to write, one row a segment in the order of the input."""
     run: str = "latest"
-    """Run folder of a training, or latest."""
+    """Run folder, pretrained, or latest: the newest complete run below runs/ml4szeq, or else the pretrained model."""
 
 
 @dataclass(frozen=True)
@@ -270,11 +270,11 @@ class EvaluateConfig(RecipeOptions):
     workers: int = 2
     """Splits fitted at a time, each in a process of its own; the figures are the same whatever their number."""
     output: Path | None = None
-    """Run folder to write, new or empty; default: runs/ml4szeq-evaluation/<time>-seed<k>."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
     resume: Path | None = None
-    """Run folder of an evaluation that was interrupted, to go on with."""
+    """Run folder of an interrupted evaluation to go on with; its options are kept, others given here are refused."""
     seed: int = 0
-    """The first of the seeds, and that of random folds."""
+    """Seed of the first of the trainings, and of random folds."""
 
 
 @dataclass(frozen=True)
@@ -282,9 +282,9 @@ class ExplainConfig:
     """Which features trained networks go by: relevances, rankings, and how far these can be trusted."""
 
     run: str = "latest"
-    """Run folder of train_fcn.py, or latest."""
+    """Run folder, or latest: the newest complete run below runs/ml4szeq."""
     data: tuple[Path, ...] = ()
-    """Other tables of segments, or folders of them, explained by the final network; none: those of the run."""
+    """Tables of segments, or folders of them, explained by the final network; none: where the run has read them."""
     networks: Literal["held_out", "final"] = "held_out"
     """held_out: every segment by the networks that have not seen it; final: all by those trained on all."""
     target: str = "highest"
@@ -306,11 +306,11 @@ class ExplainConfig:
     draws: int = 1000
     """Draws of ruptures for the intervals."""
     output: Path | None = None
-    """Folder to write, new or empty; default: runs/ml4szeq-explanation/<time>-seed<k>."""
+    """Run folder, new or empty; by default below runs, named after the time and the seed."""
     seed: int = 0
-    """Of permutations, draws and the control."""
+    """Seed of the permutations, the draws and the control."""
     threads: int = 2
-    """CPU threads."""
+    """Threads of the CPU; the default was the fastest on two cores."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,7 @@ class MapConfig:
     """Maps of predictions, of what is wrong about them, and of relevances along the trenches."""
 
     output: Path
-    """Folder to write the maps to, new or empty."""
+    """Folder of the maps, new or empty."""
     predictions: Path | None = None
     """CSV of predictions, one row a segment, as predict_segments.py writes it."""
     relevances: Path | None = None

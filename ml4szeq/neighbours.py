@@ -2,7 +2,7 @@
 
 Neighbours share earthquakes, so a known class nearby is a strong guess that has nothing to do with physics. Here it is
 a vote: every known segment of the region counts by its distance along the trench, and by how alike its surroundings
-are,
+are::
 
     w = exp(-|dx| / length) exp(-Q / (2 likeness²)),
 

@@ -207,7 +207,7 @@ def table_files(paths: Iterable[Path]) -> list[Path]:
         elif path.is_file():
             files.append(path)
         else:
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError(f"{path}: no such file or folder; see data/README.md for where to get one")
     if not files:
         raise InputError("no table of segments; name a file or a folder")
     return files

@@ -21,7 +21,7 @@ class Config:
     input: Path
     """CSV, xlsx or Parquet with event_id, station_id and a column of ln residuals a period (PGA, SA(0.200))."""
     output: Path
-    """New or empty folder for components.csv, event_terms.csv, site_terms.csv, record_terms.csv and figures."""
+    """Folder of components.csv, event_terms.csv, site_terms.csv, record_terms.csv and figures, new or empty."""
     method: Literal["REML", "ML"] = "REML"
     """Restricted or plain maximum likelihood."""
     intervals: Literal["profile", "bootstrap", "none"] = "profile"
@@ -33,7 +33,7 @@ class Config:
     fixed: tuple[str, ...] = ()
     """Columns to regress on at the same time; the bias is then that at their means."""
     threads: int = 1
-    """Periods that are decomposed at the same time."""
+    """Threads of the CPU, each with a period of its own."""
 
 
 def main(config: Config) -> None:
