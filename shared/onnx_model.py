@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from shared import onnx_file
 from shared.command import InputError, reason_of
 from shared.flatfile_formats import periods_of
 from shared.scenario_inputs import COMPONENTS, INPUTS, NEEDED, Scenario, inputs_of
+from shared.validity import beyond
 
 KIND, VERSION = "response spectra", 1
 MOST_BYTES = 32_000_000  # of a file
@@ -181,14 +183,10 @@ class OnnxModel:
 
     def outside(self, inputs: Mapping[str, np.ndarray]) -> list[str]:
         """One line for every one of `INPUTS` with values beyond those of training: how many rows, and the range."""
-        lines, count = [], len(inputs["mag"])
-        for name, (low, high) in self.ranges.items():
-            beyond = int(((inputs[name] < low) | (inputs[name] > high)).sum())
-            if beyond:
-                lines.append(f"{beyond} of {count} rows have {name} outside the training range {low:g} to {high:g}")
+        lines = beyond(pd.DataFrame({name: inputs[name] for name in self.ranges}), self.ranges)
         unseen = int((~np.isin(inputs["component"], [COMPONENTS[name] for name in self.components])).sum())
         if unseen:
-            lines.append(f"{unseen} of {count} rows have a component that training had none of")
+            lines.append(f"{unseen} of {len(inputs['mag'])} rows have a component that training had none of")
         return lines
 
 
