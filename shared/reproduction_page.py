@@ -34,8 +34,8 @@ TELLING = {
 HONEST = (
     "Ours and the strongest competitor are trained on the same records and judged on the same held-out ones; models "
     "that their authors fitted to much of these data stand apart, under 'published model as it is'. Embedded data are "
-    "SYNTHETIC: their spectra were drawn from BSSA14, so that nothing can be better than it there, and they tell "
-    "nothing about real earthquakes. A published claim is quoted, not measured: other records, other splits."
+    "SYNTHETIC and tell nothing about real earthquakes; the spectra among them were drawn from BSSA14, so that nothing "
+    "can be better than it there. A published claim is quoted, not measured: other records, or other splits."
 )
 
 
@@ -63,7 +63,9 @@ def write_page(
         report.table(table, "Every figure is read from the run that is named, whose command stands below")
     else:
         report.paragraph("No evaluation is done yet.")
-    report.paragraph("Published claims and their sources:").bullets(sources())
+    quoted = sources({step.project for step in steps})
+    if quoted:
+        report.paragraph("Published claims and their sources:").bullets(quoted)
     for project in dict.fromkeys(step.project for step in sorted(steps, key=lambda s: list(ABOUT).index(s.project))):
         _add_project(report, folder, project, [each for each in known if each.step.project == project])
     reduced = [(step.name, "; ".join(step.reduced)) for step in steps if step.reduced]
@@ -92,8 +94,9 @@ def _provenance(known: Sequence[Outcome], jobs: int) -> dict[str, object]:
 
 def _add_project(report: Report, folder: Path, project: str, known: Sequence[Outcome]) -> None:
     report.section(ABOUT[project])
-    done = [each.step for each in known if each.state == DONE]
+    done = sorted((each.step for each in known if each.state == DONE), key=lambda step: (step.synthetic, step.data))
     links = [link for step in done for link in _links(folder, step)]
+    links.sort(key=lambda link: not link[1].endswith(REPORT))
     if links:
         report.links(links)
     for each in known:
@@ -114,6 +117,7 @@ def _links(folder: Path, step: Step) -> list[tuple[str, str, str]]:
     if (step.output / REPORT).is_file():
         return [(f"{step.verb}: report", str(where / REPORT), data)]
     pictures = sorted(step.output.rglob("*.png")) if step.output.is_dir() else []
+    pictures = [path for path in pictures if not path.stem.startswith("region_")]  # they are all in regions.png
     return [
         (f"{step.verb}: {path.stem.replace('_', ' ')}", str(where / path.relative_to(step.output)), data)
         for path in pictures

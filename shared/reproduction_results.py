@@ -4,7 +4,7 @@ Every figure is read from a run. Published claims are in ``published_claims.csv`
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ def rows_of(step: Step) -> list[Row]:
 def results_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     """The table, a row for every measure of every evaluation that is done; its figures have three decimals.
 
-    Columns ``model, data, measure, ours, strongest competitor, its figure, published model, published claim, run``.
+    Columns ``model, data, measure, ours, strongest competitor, its figure, ahead, published model as it is, published
+    claim, run``.
 
     Raises
     ------
@@ -78,6 +79,8 @@ def results_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
         for row in rows_of(step) if outcome.state == DONE else []:
             pick = min if row.best == "lowest" else max
             rival = pick(row.rivals, key=row.rivals.get) if row.rivals else None
+            against = row.rivals[rival] if rival else np.nan
+            ahead = "ours" if (row.ours < against) == (row.best == "lowest") else "competitor"
             as_is = f"{row.published[0]} {row.published[1]:.3f}" if row.published else NO_CLAIM
             lines.append(
                 {
@@ -86,7 +89,8 @@ def results_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
                     "measure": f"{row.measure}, {row.best} is best",
                     "ours": row.ours,
                     "strongest competitor": rival or NO_CLAIM,
-                    "its figure": row.rivals[rival] if rival else np.nan,
+                    "its figure": against,
+                    "ahead": ahead if rival else NO_CLAIM,
                     "published model as it is": as_is,
                     "published claim": claims.get((step.project, step.data, row.key), NO_CLAIM),
                     "run": step.name,
@@ -95,9 +99,10 @@ def results_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def sources() -> list[str]:
-    """Where each published claim was taken from, a line each."""
+def sources(projects: Collection[str]) -> list[str]:
+    """Where each published claim of ``projects`` was taken from, a line each."""
     claims = pd.read_csv(CLAIMS, dtype=str)
+    claims = claims[claims["project"].isin(list(projects))]
     return [f"{NAMES[row.project]}, {row.data}: {row.claim}. {row.source}." for row in claims.itertuples()]
 
 
