@@ -1,10 +1,10 @@
-"""The fault campaign: trainings, searches and generation are killed at random moments, and have to go on as if never.
+"""The fault campaign: trainings, searches and generation meet faults at random moments, and have to go on as if never.
 
-    python tests/campaigns/faults.py --cases 100
+    python tests/campaigns/faults.py --cases 100 --others 20
 
 Cases that are in OUTPUT/faults.jsonl already are not run again: the campaign itself may be stopped. It writes the
-counts by kind to OUTPUT/faults.json and OUTPUT/faults.md, and ends with 1 if a case has failed, whose folder stays where
---scratch says. What is checked is told in the module `killing`.
+counts by kind to OUTPUT/faults.json and OUTPUT/faults.md, and ends with 1 if a case has failed; with --scratch its
+folder stays. What is checked is told in the module `killing`.
 """
 
 import collections
@@ -28,16 +28,19 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
 import killing  # noqa: E402
 from fault_kinds import KINDS, MODEL, make_data  # noqa: E402
 from fork_server import ForkServer  # noqa: E402
+from killing import FAULTS  # noqa: E402
 
 from shared import runs  # noqa: E402
 
 
 @dataclass(frozen=True)
 class Options:
-    """Kill every kind of work at random moments, and see that it goes on."""
+    """Kill every kind of work at random moments, and see that it goes on; so too by other faults."""
 
     cases: int = 100
-    """Of each kind."""
+    """Killed (SIGKILL) of each kind."""
+    others: int = 20
+    """Terminated (SIGTERM), interrupted (SIGINT) and with a disk that is full from some file on: of each, each kind."""
     jobs: int = 1
     """Cases at a time."""
     only: tuple[str, ...] = ()
@@ -58,14 +61,12 @@ def main(options: Options) -> int:
     log = options.output / "faults.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
     known = read(log)
-    todo = {
-        name: [number for number in range(options.cases) if (name, number, options.seed) not in known] for name in names
-    }
+    wanted = [(fault, k) for fault in FAULTS for k in range(options.cases if fault == "killed" else options.others)]
+    todo = {name: [each for each in wanted if (name, *each, options.seed) not in known] for name in names}
+    total = len(names) * len(wanted)
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as temporary,
-        tqdm(
-            total=options.cases * len(names), initial=options.cases * len(names) - sum(map(len, todo.values()))
-        ) as bar,
+        tqdm(total=total, initial=total - sum(map(len, todo.values())), unit="case") as bar,
     ):
         scratch = (options.scratch or Path(temporary)).resolve()
         data = prepared(scratch)
@@ -76,11 +77,11 @@ def main(options: Options) -> int:
                     handle.write(json.dumps({**dataclasses.asdict(case), "seed": options.seed}) + "\n")
                 bar.update()
                 if case.failures:
-                    bar.write(f"{name} {case.case}: {'; '.join(case.failures)} ({scratch / f'{name}-{case.case}'})")
+                    bar.write(f"{name} {case.fault} {case.case}: {'; '.join(case.failures)}")
                 write_summary(options.output, read(log), options.seed)
     summary = write_summary(options.output, read(log), options.seed)
     print((options.output / "faults.md").read_text(encoding="utf-8"))
-    return int(any(each["failed"] for each in summary["kinds"].values()))
+    return int(any(count["failed"] for faults in summary["kinds"].values() for count in faults.values()))
 
 
 def prepared(scratch: Path) -> Path:
@@ -96,29 +97,28 @@ def prepared(scratch: Path) -> Path:
     return data
 
 
-def cases(name: str, numbers: list[int], options: Options, scratch: Path, data: Path):
+def cases(name: str, wanted: list[tuple[str, int]], options: Options, scratch: Path, data: Path):
     """The cases of a kind, as they end."""
-    kind, count = KINDS[name], min(options.jobs, len(numbers))
+    kind, count = KINDS[name], min(options.jobs, len(wanted))
     servers = [ForkServer(kind.module) for _ in range(count)]
     try:
         folder = scratch / f"{name}-whole"
         reference = killing.whole(kind, servers[0], folder, data)
         if fresh := differs_in_a_process_of_its_own(name, scratch, data, reference):
             sys.exit(f"error: {name}: a forked run is not like one in a process of its own: {fresh}")
+        tqdm.write(f"{name}: {reference.processor:.1f} s of a processor, {len(reference.changes)} changes of files")
         idle = collections.deque(servers)
 
-        def work(number: int) -> killing.Case:
-            server, began = idle.popleft(), time.monotonic()
+        def work(each: tuple[str, int]) -> killing.Case:
+            server, began, home = idle.popleft(), time.monotonic(), scratch / f"{name}-{each[0]}-{each[1]}"
             try:
-                case = killing.killed(
-                    name, kind, number, options.seed, server, scratch / f"{name}-{number}", data, reference
-                )
+                case = killing.faulted(name, *each, options.seed, server, home, data, reference)
             finally:
                 idle.append(server)
             return dataclasses.replace(case, seconds=round(time.monotonic() - began, 2))
 
         with ThreadPoolExecutor(count) as pool:
-            yield from pool.map(work, numbers)
+            yield from pool.map(work, wanted)
     finally:
         for server in servers:
             server.close()
@@ -134,41 +134,40 @@ def differs_in_a_process_of_its_own(name: str, scratch: Path, data: Path, refere
 
 
 # --- the counts ------------------------------------------------------------------------------------------------------
-def read(log: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
-    """The cases that are done, by kind, number and seed; a line cut short is left out."""
+def read(log: Path) -> dict[tuple[str, str, int, int], dict[str, Any]]:
+    """The cases that are done, by kind, fault, number and seed; a line cut short is left out."""
     found = {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
         try:
             case = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[case["kind"], case["case"], case["seed"]] = case
+        found[case["kind"], case["fault"], case["case"], case["seed"]] = case
     return found
 
 
-def write_summary(output: Path, known: dict[tuple[str, int, int], dict[str, Any]], seed: int) -> dict[str, Any]:
-    """Write and return the counts by kind."""
-    kinds = {}
+def write_summary(output: Path, known: dict[tuple[str, str, int, int], dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Write and return the counts by kind and fault."""
+    kinds: dict[str, Any] = {}
     for name in KINDS:
-        found = [case for (kind, _, of), case in known.items() if kind == name and of == seed]
-        if found:
-            kinds[name] = {
-                "cases": len(found),
-                "passed": sum(not case["failures"] for case in found),
-                "failed": sum(bool(case["failures"]) for case in found),
-                "kills": sum(case["kills"] for case in found),
-                "at_a_change": sum(case["how"] == "at a change" for case in found),
-                "left": dict(collections.Counter(case["left"] for case in found)),
-            }
+        for fault in FAULTS:
+            found = [case for (kind, of, _, seeded), case in known.items() if (kind, of, seeded) == (name, fault, seed)]
+            if found:
+                kinds.setdefault(name, {})[fault] = {
+                    "cases": len(found),
+                    "passed": sum(not case["failures"] for case in found),
+                    "failed": sum(bool(case["failures"]) for case in found),
+                    "faults": sum(case["faults"] for case in found),
+                    "at_a_change": sum(case["how"] == "at a change" for case in found),
+                    "left": dict(collections.Counter(case["left"] for case in found)),
+                }
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     summary = {"git_commit": commit, "seed": seed, "kinds": kinds}
     runs.write_json(output / "faults.json", summary)
-    lines = ["| killed | as if never | kills | at a change of files | before the run began | when it was complete |"]
-    lines += ["| --- | --- | --- | --- | --- | --- |"]
-    for name, each in kinds.items():
-        left = [each["left"].get(what, 0) for what in ("nothing", "complete")]
-        counts = (f"{each['passed']} of {each['cases']}", each["kills"], each["at_a_change"], *left)
-        lines.append(f"| {name} | {' | '.join(map(str, counts))} |")
+    lines = [f"| went on as if never | {' | '.join(FAULTS)} |", "| --- |" + " --- |" * len(FAULTS)]
+    for name, faults in kinds.items():
+        counts = [f"{each['passed']} of {each['cases']}" if (each := faults.get(fault)) else "" for fault in FAULTS]
+        lines.append(f"| {name} | {' | '.join(counts)} |")
     runs.write_text(output / "faults.md", "\n".join(lines) + "\n")
     return summary
 

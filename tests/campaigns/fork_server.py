@@ -6,8 +6,9 @@ A request is a line of JSON, and so is its answer. Importing starts no thread of
 (checked before the first fork), so that a forked child is as good as a new process; the campaign checks that too, by
 one run of each kind in a process of its own.
 
-Files that a child opens for writing, renames, links or removes are its events, in their order: Python's audit hooks
-see them before they happen. A child may be killed at a time or at an event, or a little later.
+Files that a child opens for writing, renames, links or removes are its changes, in their order: Python's audit hooks
+see them before they happen. A child may be sent a signal at a time or at a change, or a little later; from a change on
+its disk may be full (by a limit on the size of files); it may be a user's without rights.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import importlib
 import io
 import json
 import os
+import resource
 import runpy
 import select
 import signal
@@ -49,11 +51,12 @@ class ForkServer:
         self._answer()  # it is ready
 
     def run(self, script: str, *options: Any, cwd: Path, moment: dict[str, float] | None = None) -> dict[str, Any]:
-        """Run a script in ``cwd``, to its end or to the ``moment`` of its death.
+        """Run a script in ``cwd``, to its end or to the ``moment`` of its fault.
 
-        ``moment`` is {"after": s of the child's own processor time, so that a busy machine shifts nothing} or {"event":
-        number, "delay": s}. The answer: ``code`` (-9: killed), ``seconds`` and ``processor`` (s), ``said`` (standard
-        error), ``told`` (standard output), ``events`` (kind and path below ``cwd``).
+        ``moment`` is {"after": s of the child's own processor time, so that a busy machine shifts nothing} or
+        {"change": number, "delay": s}, each with "signal" (default: SIGKILL); {"change": number, "full": bytes that
+        files may still have}; or {"user": number}. The answer: ``code`` (-9: killed), ``seconds`` and ``processor`` (s),
+        ``said`` (standard error), ``told`` (standard output), ``changes`` (kind and path below ``cwd``).
         """
         argv = [str(ROOT / script), *map(str, options)]
         return self._ask({"argv": argv, "cwd": str(Path(cwd).resolve()), "moment": moment})
@@ -110,23 +113,43 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 def _served(request: dict[str, Any]) -> dict[str, Any]:
-    folder = Path(request["cwd"])
-    logs = {name: folder.parent / f"{folder.name}.{name}" for name in ("said", "told", "events")}
-    alarm, trigger = os.pipe()
+    moment, folder = request["moment"] or {}, Path(request["cwd"])
     began = time.monotonic()
-    child = _forked(lambda: (os.close(alarm), _work(request, logs, trigger)))
-    killer = _forked(lambda: (os.close(trigger), _kill(child, alarm, request["moment"]))) if request["moment"] else None
-    os.close(alarm)
-    os.close(trigger)
+    alarm, trigger = os.pipe()
+    logs = {name: os.pipe() for name in ("told", "said", "changes")}
+    writers = {name: ends[1] for name, ends in logs.items()}
+    child = _forked(lambda: (os.close(alarm), _work(request, moment, writers, trigger)))
+    waits = "after" in moment or "delay" in moment
+    for end in (trigger, *writers.values()):
+        os.close(end)
+    killer = _forked(lambda: _kill(child, alarm, moment)) if waits else None
+    files = {name: folder.parent / f"{folder.name}.{name}" for name in logs}
+    drain = _forked(lambda: _drain({logs[name][0]: file for name, file in files.items()}))
+    for end in (alarm, *(ends[0] for ends in logs.values())):
+        os.close(end)
     if killer is not None:
         os.waitpid(killer, 0)  # before the child is waited for: its number is nobody else's so long
     _, status, used = os.wait4(child, 0)
+    os.waitpid(drain, 0)
     code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - began
-    read = {name: file.read_text(encoding="utf-8", errors="replace") for name, file in logs.items()}
-    for file in logs.values():
+    read = {name: file.read_text(encoding="utf-8", errors="replace") for name, file in files.items()}
+    for file in files.values():
         file.unlink()
-    events = [line.split(" ", 1) for line in read.pop("events").splitlines()]
-    return {"code": code, "seconds": seconds, "processor": used.ru_utime + used.ru_stime, "events": events, **read}
+    changes = [line.split(" ", 1) for line in read.pop("changes").splitlines()]
+    return {"code": code, "seconds": seconds, "processor": used.ru_utime + used.ru_stime, "changes": changes, **read}
+
+
+def _drain(logs: dict[int, Path]) -> None:
+    """From pipes to files, to their ends: the child's own files may be too large for its disk."""
+    files = {end: path.open("wb", buffering=0) for end, path in logs.items()}
+    while files:
+        for end in select.select(list(files), [], [])[0]:
+            content = os.read(end, 65536)
+            if content:
+                files[end].write(content)
+            else:
+                files.pop(end).close()
+    os._exit(0)
 
 
 def _forked(work: Callable[[], Any]) -> int:
@@ -140,7 +163,7 @@ def _forked(work: Callable[[], Any]) -> int:
 
 
 def _kill(child: int, alarm: int, moment: dict[str, float]) -> None:
-    """SIGKILL to ``child`` at its moment; not if it has ended before, when the pipe closes."""
+    """The signal to ``child`` at its moment; not if it has ended before, when the pipe closes."""
     dead = False
     if "after" in moment:
         clock = (~child << 3) | 2  # Linux: the clock of the processor time of another process
@@ -152,16 +175,19 @@ def _kill(child: int, alarm: int, moment: dict[str, float]) -> None:
         dead = not os.read(alarm, 1)
         time.sleep(0.0 if dead else moment["delay"])
     if not dead:
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, int(moment.get("signal", signal.SIGKILL)))
     os._exit(0)
 
 
-def _work(request: dict[str, Any], logs: dict[str, Path], trigger: int) -> None:
+def _work(request: dict[str, Any], moment: dict[str, float], writers: dict[str, int], trigger: int) -> None:
     os.chdir(request["cwd"])
-    for name, number in (("told", 1), ("said", 2)):
-        os.dup2(os.open(logs[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    _watch(os.open(logs["events"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), request["moment"] or {}, trigger)
+    os.dup2(writers["told"], 1)
+    os.dup2(writers["said"], 2)
+    if "user" in moment:
+        os.setgroups([])
+        os.setuid(int(moment["user"]))
+    _watch(writers["changes"], moment, trigger)
     code: Any = 1
     try:
         if "call" in request:
@@ -190,7 +216,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _watch(log: int, moment: dict[str, float], trigger: int) -> None:
-    """Write a line to ``log`` for every event, and pull the ``trigger`` at that of the ``moment``."""
+    """Write a line to ``log`` for every change; at that of the ``moment`` pull the ``trigger``, or fill the disk."""
     base, count = str(Path.cwd()) + os.sep, 0
 
     def seen(event: str, arguments: tuple[Any, ...]) -> None:
@@ -203,14 +229,19 @@ def _watch(log: int, moment: dict[str, float], trigger: int) -> None:
             kind, path = event.removeprefix("os."), arguments[CHANGES[event] - 1]
         else:
             return
-        if not isinstance(path, (str, os.PathLike)) or not os.path.abspath(path).startswith(base):  # noqa: PTH100
+        path = os.path.abspath(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else ""  # noqa: PTH100
+        if not path.startswith(base):
             return
-        os.write(log, f"{kind} {os.path.abspath(path)[len(base) :]}\n".encode())  # noqa: PTH100
+        os.write(log, f"{kind} {path[len(base) :]}\n".encode())
         count += 1
-        if count == moment.get("event"):
+        if count != moment.get("change"):
+            return
+        if "full" in moment:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(moment["full"]),) * 2)
+        else:
             os.write(trigger, b"!")
             if not moment["delay"]:
-                time.sleep(60.0)  # killed before it happens
+                time.sleep(60.0)  # until the signal: it comes before the change
 
     sys.addaudithook(seen)
 

@@ -1,20 +1,30 @@
-"""One case of the campaign: a script is killed, what it left is looked at, it goes on, and is compared."""
+"""One case of the campaign: a script meets a fault, what it left is looked at, it goes on, and is compared.
+
+Just after the fault every checkpoint that is there loads by its own reader, and `latest` points at a complete run. Then
+the work goes on (``--resume``; generation by the same options again): from the epoch of its state, without making again
+what was finished, to the same content of every file as work that was never interrupted, bit by bit, but for times. No
+temporary is left, and `latest` points at the run. A quarter of the killed are killed once more while they go on.
+"""
 
 import dataclasses
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import run_contents
-from fault_kinds import Kind
+from fault_kinds import KINDS, Kind
 from fork_server import ForkServer
 
-KILLED, OLD = -9, "20000101T000000Z-seed0"  # of an older, complete run that `latest` points at
-AIMED, TWICE = 0.4, 0.25  # shares of the cases: killed at a change of files; killed again while going on
-DELAY = 0.004  # s, at most, from a change to the kill
-LATE = 20  # times that a script may end before its kill, and is started anew
+FAULTS = {"killed": -9, "terminated": -15, "interrupted": 130, "disk full": 2}  # and the exit codes
+SIGNALS = {"killed": signal.SIGKILL, "terminated": signal.SIGTERM, "interrupted": signal.SIGINT}
+FULL = (0, 1000, 20_000)  # bytes that a file may still have on a full disk
+OLD = "20000101T000000Z-seed0"  # an older, complete run that `latest` points at
+AIMED, TWICE = 0.4, 0.25  # shares of the cases: at a change of files; killed again while going on
+DELAY = 0.004  # s, at most, from a change to the signal
+LATE = 20  # times that a script may end before its fault, and is started anew
 STATE_LAG = 1  # epochs that may be logged and not yet in the state: --checkpoint-every 0 saves after each
 
 
@@ -24,7 +34,7 @@ class Reference:
 
     contents: dict[str, Any]
     processor: float  # s
-    events: list[list[str]]
+    changes: list[list[str]]  # of files
 
 
 @dataclasses.dataclass
@@ -32,13 +42,14 @@ class Case:
     """What came of a case; without failures it has passed."""
 
     kind: str
+    fault: str
     case: int
     how: str = ""
-    place: str = ""  # the last change before the kill
+    place: str = ""  # the last change of files before the fault
     left: str = ""  # nothing, begun, or complete
-    kills: int = 0
+    faults: int = 0
     late: int = 0
-    known: int = 0  # epochs or points that are kept at the last kill
+    known: int = 0  # epochs or points that are kept at the last fault
     seconds: float = 0.0
     failures: list[str] = dataclasses.field(default_factory=list)
 
@@ -49,45 +60,59 @@ def whole(kind: Kind, server: ForkServer, folder: Path, data: Path) -> Reference
     done = server.run(kind.script, *options_of(kind, data), cwd=home)
     if done["code"] != 0:
         raise RuntimeError(f"{kind.script} ends with {done['code']}:\n{done['said'][-3000:]}")
-    return Reference(run_contents.of_folder(_result(kind, home)), done["processor"], done["events"])
+    return Reference(run_contents.of_folder(_result(kind, home)), done["processor"], done["changes"])
 
 
-def killed(
-    name: str, kind: Kind, number: int, seed: int, server: ForkServer, folder: Path, data: Path, reference: Reference
+def faulted(
+    name: str, fault: str, number: int, seed: int, server: ForkServer, folder: Path, data: Path, reference: Reference
 ) -> Case:
-    """Case ``number`` in ``folder``, which is made and removed again."""
-    rng = np.random.default_rng([seed, number, *name.encode()])
-    case = Case(name, number)
+    """Case ``number`` of a kind of `KINDS` and a fault in ``folder``, which is made, and removed if it has passed."""
+    rng = np.random.default_rng([seed, number, *f"{name} {fault}".encode()])
+    case, kind = Case(name, fault, number), KINDS[name]
     while True:
         home = new_home(kind, folder)
-        moment = _moment(rng, reference)
+        moment = _moment(fault, rng, reference)
         done = server.run(kind.script, *options_of(kind, data), cwd=home, moment=moment)
         if done["code"] != 0 or case.late == LATE:
             break
         case.late += 1
-    case.how, case.kills = ("at a change" if "event" in moment else "at a time"), 1
-    case.place = " ".join(done["events"][-1]) if done["events"] else "before any file"
-    if done["code"] != KILLED:
-        case.failures.append(f"not killed, but ended with {done['code']}: {done['said'][-300:]}")
+    case.how, case.faults = ("at a change" if "change" in moment else "at a time"), 1
+    case.place = " ".join(done["changes"][-1]) if done["changes"] else "before any file"
+    if done["code"] != FAULTS[fault]:
+        case.failures.append(f"ended with {done['code']}, not {FAULTS[fault]}: {done['said'][-600:]}")
         return case
-    twice = rng.random() < TWICE
-    _go_on(case, kind, server, home, data, reference, twice and rng.uniform(0.0, reference.processor))
+    _check_words(case, done["said"], home)
+    twice = fault == "killed" and rng.random() < TWICE
+    _go_on(case, kind, server, home, data, reference, rng.uniform(0.0, reference.processor) if twice else None)
     if not case.failures:
         shutil.rmtree(folder)
     return case
 
 
+def _check_words(case: Case, said: str, home: Path) -> None:
+    """What a process that could still speak has said, and that it has taken its temporaries with it."""
+    last = said.strip().splitlines()[-1] if said.strip() else ""
+    if case.fault == "interrupted" and "interrupted; what was finished is kept" not in last:
+        case.failures.append(f"interrupted without saying so: {said[-600:]}")
+    if case.fault == "disk full" and not (last.startswith("error: ") and "File too large" in last):
+        case.failures.append(f"a full disk is not told: {said[-600:]}")
+    if "Traceback" in said:
+        case.failures.append(f"a traceback: {said[-1500:]}")
+    if case.fault in ("interrupted", "disk full"):
+        case.failures += [f"left behind by {case.fault}: {path.relative_to(home)}" for path in home.rglob(".*")]
+
+
 def _go_on(
-    case: Case, kind: Kind, server: ForkServer, home: Path, data: Path, reference: Reference, again: float | bool
+    case: Case, kind: Kind, server: ForkServer, home: Path, data: Path, reference: Reference, again: float | None
 ) -> None:
     run = _run(kind, home)
     case.left = _left(kind, home, run)
     kept = _look(case, kind, server, home, run)
     words = ("--resume", str(run)) if kind.runs and case.left != "nothing" else options_of(kind, data)
-    if again and case.left != "complete":
+    if again is not None and case.left != "complete":
         second = server.run(kind.script, *words, cwd=home, moment={"after": again})
-        if second["code"] == KILLED:
-            case.kills += 1
+        if second["code"] == FAULTS["killed"]:
+            case.faults += 1
             run = _run(kind, home)
             if case.left == "nothing" and kind.runs and run is not None and _left(kind, home, run) != "nothing":
                 words = ("--resume", str(run))
@@ -160,7 +185,7 @@ def _check_progress(case: Case, kind: Kind, home: Path, last: dict[str, Any], ru
         if found != case.known:
             case.failures.append(f"went on from epoch {found}, the state was of {case.known}")
     if kind.progress is not None and case.left == "begun":
-        written = [path for what, path in last["events"] if what == "rename" and path == kind.progress]
+        written = [path for what, path in last["changes"] if what == "rename" and path == kind.progress]
         points = len(written) * kind.step
         if points + case.known != kind.total:
             case.failures.append(f"{points} points were made again of {kind.total - case.known} that were left")
@@ -208,11 +233,14 @@ def _result(kind: Kind, home: Path) -> Path:
     return home if kind.runs is None else _run(kind, home)
 
 
-def _moment(rng: np.random.Generator, reference: Reference) -> dict[str, float]:
+def _moment(fault: str, rng: np.random.Generator, reference: Reference) -> dict[str, float]:
+    change = int(rng.integers(1, len(reference.changes) + 1))
+    if fault == "disk full":
+        return {"change": change, "full": int(rng.choice(FULL))}
     if rng.random() >= AIMED:
-        return {"after": float(rng.uniform(0.0, reference.processor))}
+        return {"after": float(rng.uniform(0.0, reference.processor)), "signal": int(SIGNALS[fault])}
     delay = 0.0 if rng.random() < 0.5 else float(rng.uniform(0.0, DELAY))
-    return {"event": int(rng.integers(1, len(reference.events) + 1)), "delay": delay}
+    return {"change": change, "delay": delay, "signal": int(SIGNALS[fault])}
 
 
 def _stamp(path: Path) -> tuple[int, bytes] | None:
