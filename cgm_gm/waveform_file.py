@@ -48,6 +48,7 @@ NUMBERS = {  # unit
 COLUMNS = (*TEXTS, *NUMBERS)
 NEEDED = ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon", "rhyp", "azimuth")
 POSSIBLE = {"mag": (-3.0, 10.0), "depth": (-5.0, 750.0), "rhyp": (0.0, 20_100.0), "azimuth": (-360.0, 360.0)}
+LONGEST_BEFORE = 3600.0  # s
 STRONGEST = 1000.0  # m/s or m/s²; no record comes near
 SHORTEST, SLOWEST = 2.0, 30.0  # s and Hz of records that can be learnt from: amplitudes at 2 to 15 Hz are
 PART = 64  # records of a chunk in the file
@@ -173,15 +174,15 @@ def read(path: Path) -> Waveforms:
 
 
 def _content(file: h5py.File) -> Waveforms:
-    table = pd.DataFrame({name: file[f"records/{name}"].asstr()[:] for name in TEXTS})
-    table = table.assign(**{name: file[f"records/{name}"][:].astype(float) for name in NUMBERS})
-    rejected = pd.DataFrame({name: file[f"rejected/{name}"].asstr()[:] for name in ("name", "reason")})
+    table = pd.DataFrame({name: _dataset(file, f"records/{name}").asstr()[:] for name in TEXTS})
+    table = table.assign(**{name: _dataset(file, f"records/{name}")[:].astype(float) for name in NUMBERS})
+    rejected = pd.DataFrame({name: _dataset(file, f"rejected/{name}").asstr()[:] for name in ("name", "reason")})
     truth = {name: values[()] for name, values in file["truth"].items()} if "truth" in file else {}
     quantity = str(file.attrs["quantity"])
     if quantity not in UNITS:
         raise ValueError(f"quantity {quantity}")
     return Waveforms(
-        waveforms=file["waveforms"][:].astype(np.float32, copy=False),
+        waveforms=_dataset(file, "waveforms")[:].astype(np.float32, copy=False),
         table=table,
         quantity=quantity,
         sampling_rate=float(file.attrs["sampling_rate"]),
@@ -191,6 +192,13 @@ def _content(file: h5py.File) -> Waveforms:
         rejected=rejected,
         truth=truth,
     )
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    found = file[name]
+    if not isinstance(found, h5py.Dataset):
+        raise ValueError(f"{name} is no data set")
+    return found
 
 
 def check(found: Waveforms, name: str) -> None:
@@ -225,6 +233,8 @@ def check(found: Waveforms, name: str) -> None:
                 f"{name}, record {table['record_id'][row]}: {column} {table[column][row]:g} is beyond {most:g}; "
                 "are latitude and longitude swapped?"
             )
+    if np.isinf(table[["p_arrival", "s_arrival"]].to_numpy()).any():
+        raise InputError(f"{name}: an infinite p_arrival or s_arrival; make the file again")
     rate, n_samples = found.sampling_rate, found.waveforms.shape[1]
     if not SLOWEST < rate < np.inf:
         raise InputError(
@@ -234,10 +244,8 @@ def check(found: Waveforms, name: str) -> None:
         raise InputError(
             f"{name}: {n_samples} samples a record, {SHORTEST:g} s at least are needed; make the file again"
         )
-    if not 0.0 <= found.before < n_samples / rate:
-        raise InputError(f"{name}: windows begin {found.before:g} s before P, which is not within them; make it again")
-    if np.isinf(table[["p_arrival", "s_arrival"]].to_numpy()).any():
-        raise InputError(f"{name}: an infinite p_arrival or s_arrival; make the file again")
+    if not 0.0 <= found.before < LONGEST_BEFORE:
+        raise InputError(f"{name}: windows begin {found.before:g} s before P, which cannot be; make the file again")
     finite = np.isfinite(found.waveforms).all(axis=1)
     if not finite.all():
         row = int((~finite).argmax())

@@ -198,14 +198,14 @@ class Run:
     def _logged(self) -> list[dict[str, Any]]:
         file = self.path / "metrics.jsonl"
         rows = []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        for line in file.read_bytes().split(b"\n") if file.is_file() else []:
             with contextlib.suppress(ValueError):
-                rows.append(loads(line))
+                rows.append(loads(line, strict=True))
         return [row for row in rows if isinstance(row, dict)]
 
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop logged lines after ``epoch``, and any cut short: a resumed run writes them again."""
-        self.keep_metrics(lambda row: row["epoch"] <= epoch)
+        self.keep_metrics(lambda row: isinstance(row.get("epoch"), int) and row["epoch"] <= epoch)
 
     def keep_metrics(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Drop logged lines that are not ``wanted``, and any cut short."""

@@ -55,11 +55,6 @@ def check_text(path: Path) -> None:
             _check_lines(path, iter(lambda: file.read(BLOCK), b""))
 
 
-def check_text_of(path: Path, content: bytes) -> None:
-    """`check_text` of what has been read."""
-    _check_lines(path, (content[first : first + BLOCK] for first in range(0, len(content), BLOCK)))
-
-
 def _check_lines(path: Path, blocks: Any) -> None:
     length, header = 0, None  # bytes since the last end of a line
     for block in blocks:
@@ -76,18 +71,18 @@ def _check_lines(path: Path, blocks: Any) -> None:
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
-def loads(text: str | bytes) -> Any:
-    """As `json.loads`, within bounds.
+def loads(text: str | bytes, *, strict: bool = False) -> Any:
+    """As `json.loads`, within bounds; ``strict`` refuses what JSON does not have but Python's reader takes.
 
     Raises
     ------
     ValueError
-        It is no JSON, too long, or nested too deep.
+        It is no JSON, too long, or nested too deep; if strict, a name is there twice or a number is not finite.
     """
     if len(text) > LARGEST_JSON:
         raise Bomb(f"over {LARGEST_JSON:,} bytes of JSON")
     try:
-        found = json.loads(text)
+        found = json.loads(text, **_STRICT if strict else {})
     except RecursionError:
         raise Bomb("nested too deep") from None
     _check_depth(found)
@@ -95,11 +90,28 @@ def loads(text: str | bytes) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """`loads` of a file in UTF-8. Raises ValueError as that, OSError where there is none, InputError for a pipe."""
+    """Strict `loads` of a file in UTF-8. Raises ValueError as that, OSError for no file, InputError for a pipe."""
     check_file(path)
     if Path(path).stat().st_size > LARGEST_JSON:
         raise Bomb(f"over {LARGEST_JSON:,} bytes of JSON")
-    return loads(Path(path).read_text(encoding="utf-8"))
+    return loads(Path(path).read_text(encoding="utf-8"), strict=True)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:60]!r} is there twice")
+    return dict(pairs)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:30]} is no number")
+    return number
+
+
+_STRICT = {"object_pairs_hook": _once, "parse_float": _finite, "parse_constant": _finite}
 
 
 def _check_depth(value: Any) -> None:

@@ -28,7 +28,16 @@ def test_event_json(tmp_path: Path):
     assert catalogues.event_from_json(event_json(tmp_path / "b", id=None)).event_id == "b"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"id": "a"}', '{"latitude": "north", "longitude": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"magnitude": 3, "magnitude": 4, "latitude": 1, "longitude": 3}',
+        "{",
+        "[]",
+        '{"id": "a"}',
+        '{"latitude": "north", "longitude": 3}',
+    ],
+)
 def test_a_broken_event_json(text: str, tmp_path: Path):
     with pytest.raises(InputError, match=r"event\.json: cannot be read as an event .* it needs id, time"):
         catalogues.event_from_json(write(tmp_path / "event.json", text))

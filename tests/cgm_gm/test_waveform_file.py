@@ -72,6 +72,20 @@ def test_what_fails_leaves_the_old_file(made):
     assert [each.name for each in path.parent.iterdir()] == ["w.h5"]
 
 
+def test_columns_of_another_kind_are_damage(made):
+    path, _ = made
+    with h5py.File(path, "r+") as file:
+        del file["records/mag"]
+        file["records/mag"] = np.array([b"text"] * 9)
+    with pytest.raises(InputError, match=r"w\.h5: damaged or cut"):
+        read(path)
+    with h5py.File(path, "r+") as file:
+        del file["records/mag"]
+        file.create_group("records/mag")
+    with pytest.raises(InputError, match="records/mag is no data set"):
+        read(path)
+
+
 @pytest.mark.parametrize("length", [0, 100, 2000, -500])
 def test_a_cut_file_is_one_line(made, length):
     path, _ = made
@@ -98,6 +112,10 @@ def test_other_files_are_refused(tmp_path):
             {"source_lat": -122.0, "source_lon": 37.5},
             "record r0: source_lat -122 is beyond 90; are latitude and longitude",
         ),
+        ({"mag": np.inf}, r"record r0: mag inf \(magnitude\) is not within -3 and 10"),
+        ({"rhyp": -1.0}, "record r0: rhyp -1 .* is not within 0 and 20100"),
+        ({"depth": 8000.0}, "record r0: depth 8000 .* is not within -5 and 750"),
+        ({"s_arrival": np.inf}, "an infinite p_arrival or s_arrival"),
     ],
 )
 def test_records_without_a_place_are_refused(tmp_path, change, said):
@@ -109,7 +127,11 @@ def test_records_without_a_place_are_refused(tmp_path, change, said):
 
 def test_silent_and_broken_waveforms_are_refused(made):
     path, waveforms = made
-    for value, said in ((0.0, "record r2: all samples are zero"), (np.inf, "record r2: NaN or infinite samples")):
+    for value, said in (
+        (0.0, "record r2: all samples are zero"),
+        (np.inf, "record r2: NaN or infinite"),
+        (5e6, "in counts"),
+    ):
         with h5py.File(path, "r+") as file:
             file["waveforms"][2] = value
         with pytest.raises(InputError, match=said):

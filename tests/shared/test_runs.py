@@ -354,3 +354,14 @@ def test_provenance_of_a_checkout(tmp_path, monkeypatch):
     assert commit_and_dirty() == (head, True)
     monkeypatch.setenv("PATH", os.devnull)  # no git at all
     assert commit_and_dirty() == (None, None)
+
+
+def test_damaged_lines_of_metrics_are_left_out(tmp_path):
+    run = runs.Run(tmp_path)
+    run.log(epoch=1, loss=0.5)
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"epoch": 2, "loss": \xff}\n{"epoch": 3, "loss": NaN}\n7\n{"epoc": 4}\n{"epoch": 5, "epoch": 6}\n')
+    run.log(epoch=7, loss=0.25)
+    assert run.metrics()["epoch"].dropna().tolist() == [1, 7]
+    run.keep_metrics_until(7)
+    assert run.metrics().to_dict("list") == {"epoch": [1, 7], "loss": [0.5, 0.25]}
