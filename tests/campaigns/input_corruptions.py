@@ -47,6 +47,13 @@ class Cells:
         return cell
 
 
+class Content(bytes):
+    """A file's bytes, which hypothesis does not print."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 @dataclass(frozen=True)
 class Case:
     """A corrupted file. ``cells`` is None where only the bytes can tell.
@@ -61,6 +68,9 @@ class Case:
     harmless: bool = False
     told: bool = False
     at: tuple[int, str] | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "content", Content(self.content))
 
 
 # --- tables: cells and lines -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from shared.residual_tables import read_residuals
 from shared.spectra_table import read_spectra
 
 LAT, LON, KM = (-90.0, 90.0), (-180.0, 360.0), (0.0, 20_100.0)
-MAG, DEPTH, VS30, SA = (0.0, 10.0), (0.0, 800.0), (1e-300, 10_000.0), (1e-300, 1e6)
+MAG, DEPTH, VS30, SA = (0.0, 10.0), (0.0, 800.0), (1e-300, 10_000.0), (1e-300, math.inf)
 
 
 def _flatfile(path: Path) -> Reading:

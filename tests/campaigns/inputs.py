@@ -19,16 +19,17 @@ import campaign_path  # noqa: F401  (first: it leads to the makers)
 import hypothesis
 import input_files
 import input_flatfiles
+import input_records
 import input_tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
-from input_corruptions import Case, broken_bytes, broken_table
+from input_corruptions import Case, Content, broken_bytes, broken_table
 from input_oracle import TableFormat, Verdict, judge_other, judge_table
 
 from shared import runs
 from shared.command import InputError, run_command
 
-FORMATS = input_flatfiles.FORMATS | input_tables.FORMATS | input_files.FORMATS
+FORMATS = input_flatfiles.FORMATS | input_tables.FORMATS | input_files.FORMATS | input_records.FORMATS
 SHOWN = 5  # defects by format
 
 
@@ -73,6 +74,7 @@ class Bench:
         if isinstance(known, TableFormat):
             columns = tuple(dict.fromkeys(each.name for each in known.columns.values()))
             return broken_table(known.cells, columns, known.scaled, known.swapped)
+        content = Content(content)
         return known.cases(content) if known.cases else broken_bytes(content)
 
     def judge(self, case: Case) -> Verdict:
