@@ -84,6 +84,11 @@ def subject_of(config: ExplainConfig) -> Subject:
         if len(rows) < len(segments):
             notes.append(f"{len(segments) - len(rows)} segments lack a feature and are left out")
     else:
+        gone = [path for path in options.data if not path.exists()]
+        if gone:
+            raise InputError(
+                f"{gone[0]}: the segments that {run.path} has learnt from are not there; put them there, or give --data"
+            )
         source = load(options.data, options.drop, options.features)
         segments = source.learnable()
         _check_same(run, source)

@@ -17,8 +17,8 @@ SYNTHETIC = "> **Trained on SYNTHETIC data.** It shows how the method works, and
 # columns of held-out scores that need a word, in the order of the tables
 MEANINGS = {
     "n": "values",
-    "bias": "mean residual, observed less predicted (inverse: predicted less observed)",
-    "event_bias": "mean of the events' mean residuals",
+    "bias": "mean residual, observed less predicted (ln units)",
+    "event_bias": "mean of the events' mean residuals (ln units)",
     "std": "standard deviation of the residuals (ln units)",
     "r2": "share of the variance explained",
     "z_std": "standard deviation of residual over predicted sigma; 1 where the spread is right",
@@ -36,8 +36,9 @@ SCORES = {
     "inverse_test": "The inverse on the same held-out earthquakes, by target",
     "splits": "Held-out segments, by block",
 }
+INVERSE_MEANINGS = {"bias": "mean of predicted less true value"}
+UNITS = {"period": "period (s)", "frequency": "frequency (Hz)"}
 LEFT_OUT = ("column", "bssa14_event_bias", "bssa14_std", "one_class")
-COUNTS = ("n", "records", "segments")
 
 
 def words_about(path: Path) -> tuple[str, str]:
@@ -151,8 +152,10 @@ def _scores(results: Row) -> list[str]:
             together = [("mean of the parts", held.get("mean")), ("all segments together", held.get("pooled"))]
             rows = [*rows, *({"split": said, **each} for said, each in together if each)]
         columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column not in LEFT_OUT]
-        told = [f"{column}: {MEANINGS[column]}" for column in columns if column in MEANINGS]
-        body = table([[row.get(column) for column in columns] for row in rows], columns)
+        meanings = MEANINGS | (INVERSE_MEANINGS if name == "inverse_test" else {})
+        told = [f"{column}: {meanings[column]}" for column in columns if column in meanings]
+        heads = [UNITS.get(column, column) for column in columns]
+        body = table([[row.get(column) for column in columns] for row in rows], heads)
         parts.append("\n\n".join(filter(None, (f"## {SCORES[name]}", body, "; ".join(told) + "." if told else ""))))
     return parts
 
