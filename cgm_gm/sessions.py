@@ -22,6 +22,7 @@ from shared import runs
 from shared.command import InputError, reason_of
 from shared.sessions import opened
 from shared.torch_tools import UNREADABLE, load_checkpoint, save_checkpoint
+from shared.validity import validity
 
 PROJECT, WHAT = "cgm_gm", "training"
 STATE, KIND = "training.pt", "cgm_gm training"
@@ -84,6 +85,12 @@ def train_to_the_end(
     generator = training.generator({**card, "stations": stations.to_dict("list")})
     generator.save(run.path / CHECKPOINT)
     return run, generator
+
+
+def said_of(generator: Generator | PublishedGenerator) -> dict[str, Any]:
+    """For ``results.json``: how much has been learnt, and within which ranges."""
+    within = validity(generator.card["ranges"], components=[generator.card.get("component", "")])
+    return {"parameters": generator.parameters, "validity": within}
 
 
 def follow(training: Training | PublishedTraining, config: TrainConfig) -> None:

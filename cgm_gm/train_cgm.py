@@ -10,13 +10,12 @@ from cgm_gm.config import TrainConfig
 from cgm_gm.crew import joined
 from cgm_gm.data import load
 from cgm_gm.first_look import first_look
-from cgm_gm.sessions import PROJECT, WHAT, begun, follow, train_to_the_end
+from cgm_gm.sessions import PROJECT, WHAT, begun, follow, said_of, train_to_the_end
 from shared import runs, training_figures
 from shared.command import run_command
 from shared.records import split_events, split_summary
 from shared.sessions import resolved
 from shared.torch_tools import choose_device, seed_everything
-from shared.validity import validity
 
 LOSS = {"ours": "loss (nats)", "published": "loss (per frame)"}
 
@@ -40,12 +39,10 @@ def main(config: TrainConfig) -> None:
     run, generator = train_to_the_end(training, source, config)
 
     synthetic = source.waveforms.synthetic
-    runs.write_figure(
-        run.figures / "loss.png", training_figures.loss_curves(run.metrics(), LOSS[config.network], synthetic)
-    )
-    results = {"data": source.describe(), "epochs": len(run.metrics()), "parameters": generator.parameters}
+    losses = training_figures.loss_curves(run.metrics(), LOSS[config.network], synthetic)
+    runs.write_figure(run.figures / "loss.png", losses)
+    results = {"data": source.describe(), "epochs": len(run.metrics()), **said_of(generator)}
     results["split"] = split_summary(source.waveforms.table, config.test_share, training_rows, test_rows)
-    results["validity"] = validity(generator.card["ranges"], components=[generator.card.get("component", "")])
     if len(test_rows):
         table, drawn = first_look(generator, source.waveforms.rows(test_rows), config.seed)
         results["test"] = table.to_dict("records")
