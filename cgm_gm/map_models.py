@@ -37,8 +37,8 @@ def medians(generator: AnyGenerator, table: pd.DataFrame) -> dict[str, np.ndarra
         found["non-ergodic, own backbone"] = in_parts(table, lambda part: at_frequencies(backbone, part))
     truth = truth_of(generator.card)
     if truth is not None:
-        columns = [table[name] for name in ("mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon")]
-        found[TRUTH] = truth.ln_fas(*(each.to_numpy() for each in columns))
+        names = ["mag", "source_lat", "source_lon", "depth", "station_lat", "station_lon"]
+        found[TRUTH] = in_parts(table, lambda part: truth.ln_fas(*part[names].to_numpy(float).T))
     return found
 
 
@@ -55,7 +55,7 @@ def generated(generator: AnyGenerator, table: pd.DataFrame, realizations: int, s
 
 
 def in_parts(table: pd.DataFrame, predict) -> np.ndarray:
-    """``predict`` of some rows at a time: bumps of many points would fill the memory."""
+    """``predict`` of some rows at a time: bumps or spectra of many points would fill the memory."""
     parts = [predict(table.iloc[first : first + ROWS]) for first in range(0, len(table), ROWS)]
     return np.concatenate(parts)
 

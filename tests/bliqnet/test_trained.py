@@ -12,6 +12,7 @@ import torch
 
 from bliqnet.config import Recipe
 from bliqnet.data import INPUTS, Records, derive_inputs, records_of
+from bliqnet.model import LiquidNetwork
 from bliqnet.trained import CHECKPOINT, KIND, TrainedModel
 from bliqnet.training import Training
 from shared import synthetic
@@ -71,6 +72,18 @@ def test_predictions_depend_on_neither_batch_nor_order(model, records):
     for name in ("ln_median", "tau", "phi"):
         np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(getattr(shuffled, name), getattr(whole, name)[order], rtol=1e-5, atol=1e-5)
+
+
+def test_the_network_never_sees_more_rows_than_a_batch(model, records, monkeypatch):
+    seen, whole = [], LiquidNetwork.forward
+
+    def forward(self, inputs):
+        seen.append(len(inputs))
+        return whole(self, inputs)
+
+    monkeypatch.setattr(LiquidNetwork, "forward", forward)
+    model.predict(records.table, batch=37)
+    assert max(seen) == 37 and sum(seen) == len(records.table)
 
 
 def test_an_unknown_style_is_the_training_mix(model, records):

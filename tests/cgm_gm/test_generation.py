@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -211,6 +212,27 @@ def test_a_full_disk_under_the_command(run, tmp_path: Path):
     assert last.startswith("error: ") and "File too large" in last and "a.h5" in last
     assert "Traceback" not in done.stderr
     assert names(tmp_path) == []
+
+
+def test_memory_grows_with_the_table_of_points_and_not_with_their_samples(generator, tmp_path: Path):
+    sample = np.random.default_rng(0).standard_normal((64, 1, generator.scaling.stft.n_samples), np.float32)
+
+    def blocks(generator, table, realizations, seed, first):
+        for rows, _ in generation.parts(table, realizations, first):
+            yield rows, sample[: rows.stop - rows.start]
+
+    def peak(side: int) -> int:
+        table = points.scenarios(points.grid((side, side), (37.4, 38.1, -122.6, -121.6)), SOURCE, {}, "the scenario")
+        tracemalloc.start()
+        try:
+            generation.generate_file(tmp_path / "a.h5", generator, table, 1, 5, 64, "model", computed=blocks)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    first = peak(20)
+    a_point = (peak(60) - first) / (60**2 - 20**2)
+    assert a_point < 0.25 * sample[0].nbytes, a_point
 
 
 # --- the command ---

@@ -1,5 +1,6 @@
 """Streams of generated waveforms: samples of the file, codes, and instants that agree with the travel times."""
 
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -101,3 +102,28 @@ def test_files_that_are_none_of_generated_waveforms_are_refused(file, tmp_path: 
         del cut["fas"]
     with pytest.raises(InputError, match="not a file of generated waveforms"):
         streams.describe(tmp_path / "cut.h5")
+
+
+def test_one_point_at_a_time_is_in_memory(generator, tmp_path: Path):
+    table = points.scenarios(
+        points.grid((20, 20), (37.4, 38.1, -122.6, -121.6)),
+        {"mag": 3.4, "source_lat": 37.77, "source_lon": -122.15, "depth": 8.0},
+        {},
+        "the scenario",
+    )
+    sample = np.ones((64, 1, generator.scaling.stft.n_samples), np.float32)
+
+    def blocks(generator, table, realizations, seed, first):
+        return ((rows, sample[: rows.stop - rows.start]) for rows, _ in generation.parts(table, realizations, first))
+
+    generation.generate_file(tmp_path / "a.h5", generator, table, 1, 5, 64, "model", computed=blocks)
+    about = streams.describe(tmp_path / "a.h5")
+    next(streams.streams(about))  # what is loaded at the first call
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in streams.streams(about))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 400
+    assert peak < 0.1 * 400 * sample[0].nbytes

@@ -1,9 +1,12 @@
 """The planted truth is in the table, has its published size and correlation, and the table looks like a flatfile."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from shared import synthetic
 from shared.command import InputError
 from shared.flatfile import read_flatfile
 from shared.flatfile_formats import CANONICAL
@@ -211,3 +214,14 @@ def test_written_and_read_again_it_is_the_same_and_still_synthetic(small, tmp_pa
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(InputError):
         make_flatfile(**({"n_events": 2, "n_rows": 20} | size))
+
+
+def test_choosing_stations_takes_no_table_of_all_distances():
+    tracemalloc.start()
+    try:
+        events, stations, pairs = synthetic._recordings(np.random.default_rng(0), 400, 8_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(pairs[0]) == 8_000
+    assert peak < len(events) * len(stations) * 8 / 4  # bytes of the distances alone
