@@ -61,10 +61,21 @@ def load(path: Path | None, seed: int) -> Source:
     if path is not None:
         return Source(waveform_file.read(path), path, _digest(path))
     kept = runs.ROOT / "cache" / f"cgm_gm_synthetic_{simulation.VERSION}_seed{seed}.h5"
-    if not kept.exists():
+    found = _from_cache(kept)
+    if found is None:
         made, _ = simulation.simulate(seed)
         simulation.write(kept, made)
-    return Source(waveform_file.read(kept), None, None)
+        found = waveform_file.read(kept)
+    return Source(found, None, None)
+
+
+def _from_cache(kept: Path) -> Waveforms | None:
+    """What is kept there; None where it is damaged, or not such a file as is kept."""
+    try:
+        found = waveform_file.read(kept)
+    except InputError:
+        return None
+    return found if found.synthetic else None
 
 
 def ranges(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
