@@ -37,8 +37,8 @@ def external_figure(table: pd.DataFrame, synthetic: bool) -> Figure:
         axes[0, 2].plot(x, part["rms_corrected"], **{**drawn, "linestyle": "--", "marker": ""})
     axes[0, 0].axhline(0.0, color="0.4", linewidth=0.8)
     axes[0, 0].set_ylabel("bias, ln(observed) − ln(predicted)")
-    axes[0, 1].set_ylabel("sigma (ln)" if told else "standard deviation (ln)")
-    axes[0, 2].set_ylabel("root mean square of residuals (ln)")
+    axes[0, 1].set_ylabel("sigma (ln units)" if told else "standard deviation (ln units)")
+    axes[0, 2].set_ylabel("root mean square of residuals (ln units)")
     axes[0, 2].set_title("dashed: after the correction", loc="left", fontsize=8)
     axes[0, 0].set_title(PGA_NOTE, loc="left", fontsize=8)
     for axis in axes[0]:

@@ -61,7 +61,7 @@ def spectrograms(unseen: Waveforms, generated: np.ndarray, count: int = 3) -> Fi
             below.grid(False)
         axes[2 * number, 0].set_ylabel(f"{unseen.quantity}\n({UNITS[unseen.quantity]})")
         axes[2 * number + 1, 0].set_ylabel("frequency (Hz)")
-        figure.colorbar(shown, ax=axes[2 * number + 1, 1], label="log10 power")
+        figure.colorbar(shown, ax=axes[2 * number + 1, 1], label=f"log10 power (({UNITS[unseen.quantity]})²)")
     for axis in axes[-1]:
         axis.set_xlabel("time (s)")
     return mark_synthetic(figure, unseen.synthetic)

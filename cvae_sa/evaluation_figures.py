@@ -238,7 +238,7 @@ def recovery_figure(table: pd.DataFrame, sigmas: pd.DataFrame, synthetic: bool) 
             axis.plot(x, part["estimate"], **LOOK.line(OURS), label=f"{OURS}; band: 95 % interval")
             axis.plot(x, part["true_median"], color=GREEN, linestyle="--", label="about the true median")
             axis.plot(x, part["true"], color=BLACK, linewidth=1.2, label="truth")
-            axis.set_ylabel(f"{quantity} (ln)")
+            axis.set_ylabel(f"{quantity} (ln units)")
         axis = line[-1]
         axis.axhspan(0.95, 1.05, color="0.9", zorder=0)
         axis.axhline(1.0, color="0.4", linewidth=0.8)

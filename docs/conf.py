@@ -25,6 +25,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-mo
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_ivar = True  # fields of dataclasses are described once
+autodoc_mock_imports = ["openquake"]  # it has an environment of its own
 suppress_warnings = ["config.cache"]
 
 PACKAGES = {

@@ -82,7 +82,7 @@ def sigma_against_period(components: pd.DataFrame, look: Look, synthetic: bool) 
         for axis, label in zip(
             line, ("sigma = sqrt(tau² + phi²)", "tau, between events", "phi, within events"), strict=True
         ):
-            axis.set_ylabel(f"{label} (ln)")
+            axis.set_ylabel(f"{label} (ln units)")
             label_axis(axis, "period")
         line[0].set_title(f"component {name}; {PGA_NOTE}", fontsize=8, loc="left")
     legend_below(figure, axes[0, 0])
@@ -102,7 +102,7 @@ def components_beside(components: pd.DataFrame, look: Look, models: Collection[s
             axis.plot(x, part[name], **look.line(model), label=model, marker=".", markersize=4)
             low, high = (part[f"{name}_{end}"].to_numpy(float) for end in ("low", "high"))
             axis.fill_between(x, low, high, color=look.line(model)["color"], alpha=0.13, linewidth=0)
-        axis.set_ylabel(f"{label} (ln)" if name != "bias" else label)
+        axis.set_ylabel(f"{label} (ln units)" if name != "bias" else label)
         label_axis(axis, "period")
     axes[0, 0].axhline(0.0, color="0.4", linewidth=0.8)
     axes[0, 0].set_title(f"{PGA_NOTE}; bands: 95 % intervals", fontsize=8, loc="left")
@@ -144,7 +144,7 @@ def terms_against(
                 colour = look.line(model)["color"]
                 binned_means(axis, x, y, bin_edges(x, 10, quantity), color=colour, label=model, linewidth=1.2)
             axis.set_ylim(-limit, limit)
-            axis.set_ylabel(f"{which} term (ln)")
+            axis.set_ylabel(f"{which} term (ln units)")
             label_axis(axis, quantity)
         line[0].set_title(period_name(columns[p], periods[p]), loc="left")
     legend_below(figure, axes[0, 0])
@@ -193,7 +193,11 @@ def spread_against_period(table: pd.DataFrame, look: Look, synthetic: bool, leak
     on the random split, which leaks events, are drawn grey.
     """
     table = well_recorded(table, "n")
-    quantities = (("event_bias", "mean of event means (ln)"), ("std", "standard deviation (ln)"), ("r2", "R² of ln Sa"))
+    quantities = (
+        ("event_bias", "mean of event means (ln units)"),
+        ("std", "standard deviation (ln units)"),
+        ("r2", "R² of ln Sa"),
+    )
     names = sorted(table["component"].unique())
     figure, axes = new_figure(len(names), 3, size=(4.2, 3.7))
     for line, component in zip(axes, names, strict=True):

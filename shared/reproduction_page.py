@@ -27,9 +27,9 @@ ABOUT = {
 # of each sub-project the figure that says most, by the step's verb, and what it shows
 TELLING = {
     "bliqnet": ("evaluate", "figures/sigma.png", "Components of held-out residuals (ln units) against period (s)"),
-    "cvae_sa": ("evaluate", "figures/examples.png", "Sampled spectra beside observed ones"),
-    "cgm_gm": ("evaluate", "figures/spectrograms.png", "Observed and generated waveforms"),
-    "ml4szeq": ("explain", "figures/top_features.png", "The features that the networks go by, with 95 % intervals"),
+    "cvae_sa": ("evaluate", "figures/examples.png", "Intervals of sampled spectra (g) and what was observed"),
+    "cgm_gm": ("train", "figures/waveforms.png", "Held-out waveforms (m/s) and generated ones of the same kind"),
+    "ml4szeq": ("map", "regions.png", "Observed and predicted classes, each by a network that has not seen it"),
 }
 HONEST = (
     "Ours and the strongest competitor are trained on the same records and judged on the same held-out ones; models "

@@ -96,7 +96,7 @@ def terms_against(terms: pd.DataFrame, columns: Sequence[str], quantities: Seque
             axis.lines[1].set(markersize=4.0, color="0.65")
             limit = max(1.0, 1.05 * np.abs(y[known]).max())
             axis.set_ylim(-limit, limit)
-        axis.set_ylabel(f"{which} term (ln)")
+        axis.set_ylabel(f"{which} term (ln units)")
     return figure
 
 
@@ -107,7 +107,7 @@ def components_against_period(found: Decomposition, columns: Sequence[str]) -> F
     for name, colour in zip(names, COLOURS, strict=False):
         _band(axes[0, 0], found, columns, name, colour if name != "sigma" else COLOURS[6])
     axes[0, 0].set_ylim(bottom=0.0)
-    axes[0, 0].set_ylabel("standard deviation (ln)")
+    axes[0, 0].set_ylabel("standard deviation (ln units)")
     axes[0, 0].legend(frameon=False, fontsize=7, ncols=2, loc="lower left")
     axes[0, 1].axhline(0.0, color="0.4", linewidth=0.8)
     _band(axes[0, 1], found, columns, "bias", COLOURS[0])
