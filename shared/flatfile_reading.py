@@ -156,7 +156,7 @@ def _csv(content: bytes, where: str) -> Sheet:
     def load(columns: list[int], as_text: list[int]) -> pd.DataFrame:
         try:
             table = pd.read_csv(
-                io.StringIO(text),
+                io.BytesIO(text.encode()),  # a StringIO takes four bytes a letter
                 sep=separator,
                 header=None,
                 skiprows=1,
