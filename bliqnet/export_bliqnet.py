@@ -19,13 +19,13 @@ def main(config: ExportConfig) -> None:
     run = runs.find_run("bliqnet", config.run, or_pretrained=True)
     model = TrainedModel.load(run.path / CHECKPOINT, torch.device("cpu"))
     print(f"model: {run.path}, trained on {model.provenance['data']['format']}")
-    tell("warning", [SYNTHETIC] * model.synthetic)
     from bliqnet.onnx_network import exported  # needs the extra
 
     known, graph, outputs = exported(model)
     difference = onnx_export.write(config.output, known, graph, outputs, model.predict)
 
     print(f"{len(model.columns)} periods, at most {difference:.1e} ln units from torch: {config.output}")
+    tell("warning", [SYNTHETIC] * model.synthetic)
 
 
 if __name__ == "__main__":

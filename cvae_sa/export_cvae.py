@@ -20,13 +20,13 @@ def main(config: ExportConfig) -> None:
     run = runs.find_run(PROJECT, config.run, or_pretrained=True)
     model = TrainedCVAE.load(run.path / CHECKPOINT)
     print(f"model: {run.path}, trained on {model.provenance['data']['format']}")
-    tell("warning", [SYNTHETIC] * model.synthetic)
     from cvae_sa.onnx_network import exported  # needs the extra
 
     known, graph, outputs = exported(model, config.road)
     difference = onnx_export.write(config.output, known, graph, outputs, partial(model.predict, road=config.road))
 
     print(f"{len(model.columns)} periods, at most {difference:.1e} ln units from TensorFlow: {config.output}")
+    tell("warning", [SYNTHETIC] * model.synthetic)
 
 
 if __name__ == "__main__":

@@ -51,15 +51,19 @@ def contexts(gsims, count=300, seed=0):
     generator = np.random.default_rng(seed)
     maker = simple_cmaker(gsims, IMTS)
     ctx = maker.new_ctx(count)
-    ctx["mag"] = np.round(generator.uniform(3.5, 7.9, count), 1)
-    ctx["rake"] = generator.uniform(-180.0, 180.0, count)
-    ctx["hypo_depth"] = generator.uniform(0.0, 30.0, count)
-    ctx["rjb"] = np.where(generator.random(count) < 0.1, 0.0, np.exp(generator.uniform(0.0, 5.5, count)))
-    ctx["rrup"] = np.hypot(ctx["rjb"], generator.uniform(0.0, 10.0, count))
-    ctx["vs30"] = generator.uniform(180.0, 1200.0, count)
-    for name, value in (("z1pt0", -999.0), ("sids", 0)):
-        if name in ctx.dtype.names:
-            ctx[name] = value
+    rjb = np.where(generator.random(count) < 0.1, 0.0, np.exp(generator.uniform(0.0, 5.5, count)))
+    values = {
+        "mag": np.round(generator.uniform(3.5, 7.9, count), 1),
+        "rake": generator.uniform(-180.0, 180.0, count),
+        "hypo_depth": generator.uniform(0.0, 30.0, count),
+        "rjb": rjb,
+        "rrup": np.hypot(rjb, generator.uniform(0.0, 10.0, count)),
+        "vs30": generator.uniform(180.0, 1200.0, count),
+        "z1pt0": -999.0,  # unknown
+        "sids": 0,
+    }
+    for name in set(values) & set(ctx.dtype.names):
+        ctx[name] = values[name]
     return maker, ctx
 
 
