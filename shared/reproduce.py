@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from shared import reproduction, reproduction_page, reproduction_plan
+from shared import reproduction, reproduction_plan
 from shared.command import run_command
+from shared.reproduction_page import INDEX, summary, write_page
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,20 @@ def main(config: Config) -> None:
     """Run all four sub-projects, on embedded data and on real data where there are; write one page of the results."""
     found = reproduction_plan.found_data(config.data_dir)
     missing = reproduction_plan.missing_data(config.data_dir, found)
-    steps = reproduction_plan.planned(
-        config.output / reproduction.RUNS, found, config.only or reproduction_plan.PROJECTS
-    )
+    all_steps = reproduction_plan.planned(config.output / reproduction.RUNS, found)
+    asked = [step for step in all_steps if not config.only or step.project in config.only]
     print("\n".join(f"left out: {line}" for line in missing))
     if config.dry_run:
-        print("\n".join(reproduction.shown(step) for step in steps))
+        print("\n".join(reproduction.shown(step) for step in asked))
         return
     reproduction.check_folder(config.output, config.restart, config.jobs)
+    earlier = {step.name: done for step in all_steps if (done := reproduction.kept(config.output, step))}
+    told = [step for step in all_steps if step in asked or step.name in earlier]
 
-    page = functools.partial(reproduction_page.write_page, config.output, steps, missing=missing, jobs=config.jobs)
-    outcomes = reproduction.carry_out(
-        steps, config.output, config.jobs, say=lambda line: print(line, flush=True), finished=page
-    )
-    print(reproduction_page.summary(outcomes))
-    print(f"report: {config.output / reproduction_page.INDEX}")
+    page = functools.partial(write_page, config.output, told, missing=missing, jobs=config.jobs, earlier=earlier)
+    outcomes = reproduction.carry_out(asked, config.output, config.jobs, functools.partial(print, flush=True), page)
+    print(summary(outcomes))
+    print(f"report: {config.output / INDEX}")
     reproduction.raise_if_any_failed(outcomes, config.output)
 
 

@@ -25,6 +25,7 @@ from shared.sessions import CONFIG, RESULTS, read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS, LOGS, RUNS = "steps", "logs", "runs"
+UNDER_WAY = "running"
 REFUSED = 2  # exit code of a script that says what the user can mend
 # one core a step, and progress bars that do not fill the logs
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -48,10 +49,37 @@ def held(folder: Path) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"{folder}: another reproduce works there; wait for it, or end it") from None
+            raise InputError(
+                f"{folder}: another reproduce works there, or steps that a killed one has left{_processes(folder)}; "
+                "wait for them, or end them"
+            ) from None
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _processes(folder: Path) -> str:
+    """The processes of steps that were not seen to end, for a message."""
+    notes = [_read(file) for file in sorted((folder / STEPS).glob("*.json"))]
+    numbers = [str(note["process"]) for note in notes if note.get("state") == UNDER_WAY and "process" in note]
+    return f" (processes {', '.join(numbers)})" if numbers else ""
+
+
+@contextlib.contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """A plain kill of this process ends its steps as Ctrl-C does, and does not leave them alone."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where signals cannot be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def command_of(step: Step) -> list[str]:
@@ -94,7 +122,7 @@ class Running:
     def __init__(self, folder: Path, step: Step, holding: int) -> None:
         self.folder, self.step, self.began = folder, step, time.monotonic()
         self.lines: list[str] = []
-        earlier = _note(folder, step)
+        earlier = _read(folder / STEPS / f"{step.name}.json")
         known = earlier.get("asked") == _asked(step)
         self.before = float(earlier.get("seconds", 0.0)) if known else 0.0
         self.resumed = known and step.resumable and (step.output / CONFIG).is_file()
@@ -104,8 +132,9 @@ class Running:
                 step.output.unlink(missing_ok=True)
             else:
                 _remove(step.output)
-        self._write("running")
+        self._write(UNDER_WAY)  # before it begins: what it leaves is known by its options even if we are killed
         self.process = self._started(holding)
+        self._write(UNDER_WAY, process=self.process.pid)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -178,14 +207,15 @@ class Running:
         """Whether it was to go on with what lay there, and said that it cannot."""
         return self.resumed and self.process.returncode == REFUSED
 
-    def _write(self, state: str, said: str = "") -> None:
-        note = {"state": state, "seconds": self.seconds, "said": said, "asked": _asked(self.step)}
+    def _write(self, state: str, said: str = "", **more: int) -> None:
+        note = {"state": state, "seconds": self.seconds, "said": said, "asked": _asked(self.step), **more}
         runs.write_json(self.folder / STEPS / f"{self.step.name}.json", {**note, "command": shown(self.step)})
 
 
-def _note(folder: Path, step: Step) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
+    """A step's note; none where there is none, or where it is damaged."""
     with contextlib.suppress(InputError, OSError):
-        return read_json(folder / STEPS / f"{step.name}.json")
+        return read_json(file)
     return {}
 
 
@@ -216,7 +246,7 @@ def carry_out(
     InputError
         Another process works in ``folder``.
     """
-    with held(folder) as holding:
+    with held(folder) as holding, _ended_as_interrupted():
         outcomes = {step.name: done for step in steps if (done := kept(folder, step))}
         progress = Progress(steps, outcomes, jobs, say)
         waiting = [step for step in steps if step.name not in outcomes]
@@ -252,6 +282,7 @@ def carry_out(
             for work in running:
                 work.stop()
         finished(outcomes)
+        progress.over(outcomes)
         return outcomes
 
 

@@ -40,15 +40,18 @@ HONEST = (
 
 
 def write_page(
-    folder: Path, steps: Sequence[Step], outcomes: Mapping[str, Outcome], missing: Sequence[str], jobs: int
+    folder: Path,
+    steps: Sequence[Step],
+    outcomes: Mapping[str, Outcome],
+    missing: Sequence[str] = (),
+    jobs: int = 1,
+    earlier: Mapping[str, Outcome] | None = None,
 ) -> Path:
     """Write ``index.html`` into ``folder``, of the steps that have an outcome so far; the path of the page.
 
-    Raises
-    ------
-    InputError
-        A run's results are damaged.
+    ``earlier`` are outcomes of ``steps`` that this time are not asked for; ``missing`` says what data are not there.
     """
+    outcomes = {**(earlier or {}), **outcomes}
     known = [outcomes[step.name] for step in steps if step.name in outcomes]
     synthetic = all(step.synthetic for step in steps)
     report = Report(
@@ -58,7 +61,9 @@ def write_page(
         synthetic=synthetic,
     )
     report.section("Results").paragraph(HONEST)
-    table = results_table(known)
+    table, problems = results_table(known)
+    for problem in problems:
+        report.paragraph(problem)
     if len(table):
         report.table(table, "Every figure is read from the run that is named, whose command stands below")
     else:
@@ -142,10 +147,10 @@ def _steps_table(steps: Sequence[Step], outcomes: Mapping[str, Outcome]) -> pd.D
 
 def summary(outcomes: Mapping[str, Outcome]) -> str:
     """The results table for the terminal: model, data, measure, ours, the strongest competitor."""
-    table = results_table(outcomes.values())
+    table, problems = results_table(outcomes.values())
     lines = [
         f"{row['model']:8} {row['data']:20} {row['measure'][:66]:66} {row['ours']:6.3f}  "
         f"{row['its figure']:6.3f} {row['strongest competitor']}"
         for _, row in table.iterrows()
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *problems])

@@ -44,6 +44,11 @@ class Progress:
         said = f": {outcome.said}" if outcome.said else f" in {clock(outcome.seconds)}"
         self._say(f"{self._head(outcomes)} {outcome.step.name} {outcome.state}{said}")
 
+    def over(self, outcomes: Mapping[str, Outcome]) -> None:
+        """All steps have ended."""
+        done = sum(outcomes[step.name].state == DONE for step in self._steps)
+        self._say(f"{self._head(outcomes)} {done} done, {len(self._steps) - done} not")
+
     def beat(self, running: Mapping[Step, float], outcomes: Mapping[str, Outcome]) -> bool:
         """Say what is running, for how many seconds each, if it is time to; whether it was."""
         if time.monotonic() - self._beaten < HEARTBEAT:

@@ -61,22 +61,23 @@ def rows_of(step: Step) -> list[Row]:
         raise InputError(f"{file}: lacks what the results table shows; do the step again with --restart") from None
 
 
-def results_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
-    """The table, a row for every measure of every evaluation that is done; its figures have three decimals.
+def results_table(outcomes: Iterable[Outcome]) -> tuple[pd.DataFrame, list[str]]:
+    """The table, and a line for every run that cannot be read.
+
+    A row for every measure of every evaluation that is done; its figures have three decimals.
 
     Columns ``model, data, measure, ours, strongest competitor, its figure, ahead, published model as it is, published
     claim, run``.
-
-    Raises
-    ------
-    InputError
-        As `rows_of`.
     """
     claims = pd.read_csv(CLAIMS, dtype=str).set_index(["project", "data", "key"])["claim"].to_dict()
-    lines = []
-    for outcome in outcomes:
-        step = outcome.step
-        for row in rows_of(step) if outcome.state == DONE else []:
+    lines, problems = [], []
+    for step in [outcome.step for outcome in outcomes if outcome.state == DONE]:
+        try:
+            rows = rows_of(step)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        for row in rows:
             pick = min if row.best == "lowest" else max
             rival = pick(row.rivals, key=row.rivals.get) if row.rivals else None
             against = row.rivals[rival] if rival else np.nan
@@ -96,7 +97,7 @@ def results_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
                     "run": step.name,
                 }
             )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines), problems
 
 
 def sources(projects: Collection[str]) -> list[str]:

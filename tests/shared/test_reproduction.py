@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import reproduction
+from shared import reproduction, runs
 from shared.command import InputError
 from shared.reproduction import LOGS, RUNS, STEPS, carry_out, check_folder, raise_if_any_failed
 from shared.reproduction_plan import Step
@@ -158,6 +158,23 @@ def test_interrupted_it_ends_its_steps_which_go_on_later(told, monkeypatch):
     assert any("first goes on" in line for line in said)
 
 
+def test_a_plain_kill_ends_its_steps_too(told, monkeypatch):
+    (told / "wait").touch()
+    first = step(told, "first")
+
+    def killed(*_) -> None:
+        if (first.output / "epochs").exists():
+            reproduction.signal.raise_signal(reproduction.signal.SIGTERM)
+
+    before = reproduction.signal.getsignal(reproduction.signal.SIGTERM)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(reproduction.Progress, "beat", killed)
+        run([first], told)
+    assert reproduction.signal.getsignal(reproduction.signal.SIGTERM) == before
+    with reproduction.held(told.parent / "out"):
+        assert json.loads((told.parent / "out" / STEPS / "first.json").read_text())["state"] == "interrupted"
+
+
 def test_killed_it_goes_on_and_a_whole_run_counts_as_done(told):
     first = step(told, "first")
     run([first], told)
@@ -178,7 +195,9 @@ def test_two_at_a_time_are_refused(told, tmp_path):
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
     with other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match="another reproduce works there"):
+        note = {"state": "running", "process": other.pid}
+        runs.write_json(tmp_path / "out" / STEPS / "x.json", note)
+        with pytest.raises(InputError, match=rf"another reproduce works there, or steps .* \(processes {other.pid}\)"):
             run([step(told, "first")], told)
         other.kill()
     assert run([step(told, "first")], told)[0]["first"].state == DONE

@@ -63,7 +63,9 @@ def ml4szeq(folder: Path, data: str) -> Outcome:
 
 
 def test_figures_of_the_table_are_those_of_the_runs(tmp_path):
-    table = results_table([bliqnet(tmp_path), cgm(tmp_path), ml4szeq(tmp_path, "trench segments")]).round(6)
+    table, problems = results_table([bliqnet(tmp_path), cgm(tmp_path), ml4szeq(tmp_path, "trench segments")])
+    table = table.round(6)
+    assert problems == []
     shown = table[
         ["data", "ours", "strongest competitor", "its figure", "ahead", "published model as it is", "published claim"]
     ]
@@ -76,12 +78,12 @@ def test_figures_of_the_table_are_those_of_the_runs(tmp_path):
     assert table["run"].tolist()[0] == "bliqnet-NGA-West2-evaluate"
     # another run, another figure
     components(tmp_path / "runs" / "bliqnet-NGA-West2-evaluate", {"BLiqNet": 0.7, "plain MLP": 0.6, "BSSA14": 0.7})
-    again = results_table([Outcome(step(tmp_path, "bliqnet", "NGA-West2"), DONE)]).iloc[0]
+    again = results_table([Outcome(step(tmp_path, "bliqnet", "NGA-West2"), DONE)])[0].iloc[0]
     assert (round(again["ours"], 6), again["strongest competitor"], again["ahead"]) == (0.7, "plain MLP", "competitor")
 
 
 def test_claims_stand_with_the_data_that_they_are_of(tmp_path):
-    assert results_table([ml4szeq(tmp_path, EMBEDDED)])["published claim"].tolist() == ["–"]
+    assert results_table([ml4szeq(tmp_path, EMBEDDED)])[0]["published claim"].tolist() == ["–"]
     claims = pd.read_csv(CLAIMS, dtype=str)
     assert not claims.isna().any(axis=None) and not claims.duplicated(["project", "data", "key"]).any()
 
@@ -105,6 +107,19 @@ def test_damaged_results_are_named(tmp_path):
     (outcome.step.output / "components.csv").unlink()
     with pytest.raises(InputError, match=r"results.json: lacks what the results table shows"):
         rows_of(outcome.step)
+    # the others are shown all the same
+    table, problems = results_table([outcome, cgm(tmp_path)])
+    assert (len(table), len(problems)) == (1, 1)
+    page = write_page(tmp_path, [outcome.step], {outcome.step.name: outcome})
+    assert "lacks what the results table shows" in page.read_text(encoding="utf-8")
+
+
+def test_what_was_done_before_and_is_not_asked_for_stays_on_the_page(tmp_path):
+    before, now = bliqnet(tmp_path), cgm(tmp_path)
+    steps = [before.step, now.step]
+    page = write_page(tmp_path, steps, {now.step.name: now}, earlier={before.step.name: before})
+    text = page.read_text(encoding="utf-8")
+    assert "2 of 2 steps done" in text and "0.731" in text
 
 
 def test_page_links_what_there_is_by_paths_that_survive_a_move(tmp_path):
