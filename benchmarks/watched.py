@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 GIB = 2**30
-EVERY = 0.1  # s between two looks
+EVERY = 0.25  # s between two looks
 
 
 def members(session: int) -> list[int]:
@@ -41,7 +41,7 @@ def watch(command: list[str], ceiling: float) -> dict:
     """Run ``command`` and end all its processes where together they pass ``ceiling`` GiB.
 
     ``peak_gib`` is ru_maxrss of the largest process, children included, which misses nothing; ``together_gib`` the
-    largest sum seen, every 0.1 s; ``code`` the exit code, ``killed`` whether the ceiling was passed.
+    largest sum seen, every quarter of a second; ``code`` the exit code, ``killed`` whether the ceiling was passed.
     """
     begin, together, killed = time.monotonic(), 0, False
     process = os.posix_spawnp(command[0], command, os.environ, setsid=True)

@@ -1,4 +1,5 @@
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -6,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from flatfile_samples import canonical, load, peer, save
 
+from shared import runs, synthetic
 from shared.command import InputError
 from shared.flatfile import read_flatfile
 
@@ -232,3 +234,16 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     path = save(canonical(), tmp_path / "file.csv")
     assert len(read_flatfile(path, cache=tmp_path / "cache").table) == 3
+
+
+def test_reading_a_csv_takes_a_few_times_its_size(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    runs.write_table(path, synthetic.make_flatfile(1, n_events=20, n_rows=3000).table)
+    read_flatfile(path, cache=None)  # what is loaded at the first call
+    tracemalloc.start()
+    try:
+        read_flatfile(path, cache=None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5.5 * path.stat().st_size
