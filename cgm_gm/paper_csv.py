@@ -82,7 +82,7 @@ def chunks(path: Path, config: PrepareConfig) -> Iterator[Chunk]:
         except (EOFError, OSError, zlib.error) as error:
             raise InputError(f"{path}, after row {row}: cannot be read ({error}); is the file cut short?") from None
     if not row:
-        raise InputError(f"{path}: empty")
+        raise InputError(f"{path}: the file is empty; it needs a row for each record")
 
 
 def _chunk(block: list[bytes], first: int, path: Path, layers: Layers, minimum_snr: float) -> Chunk:

@@ -19,6 +19,7 @@ from ml4szeq.classes import NO_EVENT
 from ml4szeq.features import PUBLISHED
 from ml4szeq.trenches import REGION_NAMES
 from shared.command import InputError, reason_of
+from shared.flatfile_convert import are_bool, floats
 from shared.runs import shown_path
 from shared.untrusted import check_text
 
@@ -272,8 +273,8 @@ def _published(table: pd.DataFrame, file: Path) -> pd.DataFrame:
 
 
 def _numbers(values: pd.Series, name: str, file: Path) -> pd.Series:
-    found = pd.to_numeric(values, errors="coerce").astype(float)
-    bad = (found.isna() & values.notna()) | np.isinf(found)
+    found = pd.Series(floats(values), index=values.index)
+    bad = (found.isna() & values.notna()) | np.isinf(found) | are_bool(values)
     if bad.any():
         row = int(np.argmax(bad))
         mend = "correct it or empty it" if found.notna().any() else "take the column out, or give it numbers"

@@ -43,6 +43,12 @@ __all__ = [
 
 CACHE = runs.ROOT / "cache"
 IDENTIFIER = re.compile(r"(^|[ _.-])(id|no|nr|number|code|name|index|case|row|scenario)($|[ _.-])|ID$", re.IGNORECASE)
+# Medians that no database has, and what may have happened; single values may lie beyond
+USUAL = {
+    "vs30": (30.0, np.inf, "is it in km/s? Give m/s"),
+    "rjb": (0.0, 3000.0, "is it in m? Give km"),
+    "mag": (0.5, 9.5, "is it a magnitude?"),
+}
 STRANGE_SA = 20.0  # g; nothing on record comes near, so a larger value hints at another unit
 
 
@@ -172,6 +178,10 @@ def _notes(table: pd.DataFrame, mixed: bool) -> list[str]:
     unlike = table.groupby("event_id")["mag"].agg(np.ptp) > 0.05
     if unlike.any():
         notes.append(f"{unlike.sum():,} events carry more than one magnitude")
+    for name, (low, high, said) in USUAL.items():
+        middle = table[name].median()
+        if not low <= middle <= high:
+            notes.append(f"the median of {name} is {middle:g}: {said}")
     strongest = np.nanmax(table[columns].to_numpy(dtype=float))
     if strongest > STRANGE_SA:
         notes.append(f"spectra reach {strongest:,.0f} g: are they in another unit?")

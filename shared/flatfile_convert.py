@@ -87,8 +87,8 @@ def numbers(cells: pd.Series, column: str, where: str) -> np.ndarray:
     InputError
         A cell holds text; the message names column, row and value.
     """
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    odd = (np.isnan(values) & cells.notna().to_numpy()) | _are_bool(cells)
+    values = floats(cells)
+    odd = (np.isnan(values) & cells.notna().to_numpy()) | are_bool(cells)
     if odd.any():
         text = _words(cells[odd])
         wrong = text[~text.isin(MISSING_TEXT)]
@@ -97,7 +97,14 @@ def numbers(cells: pd.Series, column: str, where: str) -> np.ndarray:
     return np.where(np.isin(values, MISSING_NUMBERS), np.nan, values)
 
 
-def _are_bool(cells: pd.Series) -> np.ndarray:
+def floats(cells: pd.Series) -> np.ndarray:
+    """Cells as float64 (N,), NaN where they are no number; whole numbers of any length."""
+    if cells.dtype == object:  # a single number of 400 digits is an integer to pandas, and no float
+        cells = cells.map(lambda cell: str(cell) if isinstance(cell, int) and abs(cell) > 2**62 else cell)
+    return pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+
+
+def are_bool(cells: pd.Series) -> np.ndarray:
     """Which cells (N,) say true or false, which pandas would count as 1 and 0."""
     if pd.api.types.is_bool_dtype(cells.dtype):
         return cells.notna().to_numpy()

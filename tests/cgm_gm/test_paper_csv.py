@@ -121,7 +121,7 @@ def test_files_that_are_refused(tmp_path: Path):
         (text, {}, "events.csv, row 1: 2 columns, not the 14 and 7000 samples"),
         (cut, {}, "cut.csv, row 1: .* columns, not the 14"),
         (two, {}, "two.csv, row 2: 7016 columns, .* is the file cut short"),
-        (empty, {}, "empty.csv: empty"),
+        (empty, {}, "empty.csv: the file is empty"),
         (squeezed, {}, "cut.csv.gz, after row 0: cannot be read"),
         (tmp_path / "none.csv", {}, "none.csv: no such file"),
         (good, {"quantity": "acceleration"}, "--quantity: the paper's CSV holds east-west velocity"),

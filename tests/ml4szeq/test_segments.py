@@ -202,3 +202,10 @@ def test_summary_names_the_columns_that_are_most_often_empty():
     found = segments.of_table(table)
     assert f"{len(table) - 3} complete (most often empty: {names[1]} 3, {names[0]} 2)" in found.summary()
     assert "empty" not in segments.of_table(made_table()).summary()
+
+
+@pytest.mark.parametrize("cell", ["True", "9" * 400])
+def test_one_row_of_what_pandas_takes_for_a_number(cell: str, tmp_path: Path):
+    (tmp_path / "a.csv").write_text(f"region,segment,AGE,MR_GCMT\nsam,0,{cell},7.5\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"row 2, column AGE: .* is no number"):
+        read_segments([tmp_path / "a.csv"])

@@ -217,3 +217,12 @@ def test_real_turkey(real):
     assert flatfile.describe()["rows"] == 489
     assert flatfile.blanked["period beyond the longest usable one"] == 125
     assert len(read_scenarios(path)) == 489
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"vs30": [0.4, 0.5, 0.6]}, "in km/s"), ({"rjb": [5000.0, 9000.0, 12000.0]}, "is it in m"), ({"mag": 0.2}, "mag")],
+)
+def test_columns_that_look_like_another_unit_are_remarked_upon(changes, said, tmp_path):
+    assert not any("median of" in note for note in load(canonical(), tmp_path).notes)
+    assert any("median of" in note and said in note for note in load(canonical(**changes), tmp_path).notes)

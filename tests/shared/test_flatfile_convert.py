@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.command import InputError
-from shared.flatfile_convert import mechanism_of, numbers, wrap_rake
+from shared.flatfile_convert import floats, mechanism_of, numbers, wrap_rake
 
 
 def test_mechanism_classes_of_boore_et_al():
@@ -25,3 +25,9 @@ def test_a_full_turn_changes_nothing(rake):
 def test_true_is_no_number(cells):  # pandas would count it as 1
     with pytest.raises(InputError, match=r"row [23], column 'mag': 'true' is not a number"):
         numbers(pd.Series(cells, index=[2, 3]), "mag", "a.csv")
+
+
+def test_a_whole_number_of_any_length_is_a_float_or_infinite():
+    found = floats(pd.Series([int("9" * 400), 7, "8.5", "x", None], dtype=object))
+    np.testing.assert_array_equal(found, [np.inf, 7.0, 8.5, np.nan, np.nan])
+    assert floats(pd.Series([int("9" * 400)], dtype=object))[0] == np.inf
