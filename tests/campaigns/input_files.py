@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from hypothesis import strategies as st
 from input_corruptions import Case, Cells, broken_bytes
 from input_flatfiles import FORMATS as FLATFILES
@@ -50,6 +51,9 @@ def _typed(draw, kind: str) -> Case:
     except (ValueError, TypeError, OverflowError):  # what the format itself cannot hold
         content = _written(table.assign(**{name: "text"}), kind)
         cells = Cells.of(table.assign(**{name: "text"}))
+    if kind == "parquet":  # which may have made numbers of what it was given
+        held = pq.read_table(io.BytesIO(content)).to_pandas()
+        cells = Cells(tuple(held.columns), tuple(tuple(map(_text, row)) for row in held.to_numpy(dtype=object)))
     return Case(f"{'column' if whole else 'cell'} {name} of {value!r}", content, cells)
 
 

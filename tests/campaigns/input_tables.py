@@ -149,7 +149,7 @@ def _segment_table() -> TableFormat:
     table = made_table(("sam",), 5).round(4)
     columns = {name: Column(name) for name in ("along_km", "DXT_200", "V_TN", "AGE")}
     columns |= {"segment": Column("segment", limits=(-1e6, 1e6)), "MR_GCMT": Column("MR_GCMT", limits=(1.0, 10.0))}
-    columns["along_km"] = Column("along_km")
+    columns["along_km"] = Column("along_km", instead=("segment", 50.0))
     return TableFormat(
         "segments: ours", "segments.csv", Cells.of(table), _segments, columns, {"region": "region"},
         scaled=(("MR_GCMT", 10.0), ("MR_GCMT", -1.0)),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from inputs import FORMATS, Bench
 
 CASES = 12  # of a format
@@ -14,7 +14,12 @@ def test_corrupted_files_are_refused_clearly_or_read_rightly(name: str, tmp_path
     bench = Bench(name, tmp_path)
 
     @settings(
-        max_examples=CASES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=CASES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(bench.cases)
     def judge(case):
