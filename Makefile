@@ -6,6 +6,8 @@ PYTHON ?=
 DATA :=
 # More options for the script: make train-bliqnet ARGS="--epochs 5 --seed 1"
 ARGS :=
+# Folder of real data, laid out as data/README.md says, for make reproduce.
+DATA_DIR :=
 # Which benchmark `make bench` runs.
 BENCH := bliqnet
 
@@ -15,7 +17,7 @@ RUN := $(VENV)/bin/python
 DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help env train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm train-ml4szeq evaluate-ml4szeq explain-ml4szeq sample-ml4szeq search-ml4szeq map-ml4szeq test lint bench clean check-python
+.PHONY: help env demo reproduce docs export-bliqnet export-cvae campaign-faults campaign-inputs campaign-hostile train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm train-ml4szeq evaluate-ml4szeq explain-ml4szeq sample-ml4szeq search-ml4szeq map-ml4szeq test lint bench clean check-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
@@ -71,14 +73,38 @@ search-ml4szeq: $(INSTALLED) ## search the recipe of the networks at random; DAT
 map-ml4szeq: $(INSTALLED) ## maps of ARGS="--predictions FILE.csv --output FOLDER", or of --relevances FILE.csv
 	$(RUN) ml4szeq/map_segments.py $(ARGS)
 
+export-bliqnet: $(INSTALLED) ## the newest BLiqNet, or the shipped one, as one ONNX file: ARGS="--output FILE.onnx"
+	$(RUN) bliqnet/export_bliqnet.py $(ARGS)
+
+export-cvae: $(INSTALLED) ## likewise the CVAE: ARGS="--output FILE.onnx"
+	$(RUN) cvae_sa/export_cvae.py $(ARGS)
+
+demo: $(INSTALLED) ## a first figure of each sub-project by the models that are shipped, within a minute
+	$(RUN) shared/demo.py $(ARGS)
+
+reproduce: $(INSTALLED) ## run all four on embedded data, with DATA_DIR=folder on real data too: runs/report/index.html
+	$(RUN) shared/reproduce.py $(if $(strip $(DATA_DIR)),--data-dir $(DATA_DIR)) $(ARGS)
+
+docs: $(INSTALLED) ## build the pages of all modules from their docstrings: runs/docs/index.html
+	$(RUN) -m sphinx -q -b html -W --keep-going docs runs/docs
+
 test: $(INSTALLED) ## run all tests; fails below 90 % branch coverage
 	$(RUN) -m pytest -n 2 --dist worksteal --cov $(ARGS)
+
+campaign-faults: $(INSTALLED) ## kill every training, search and generation at 100 random moments, and resume: hours
+	$(RUN) tests/campaigns/faults.py $(ARGS)
+
+campaign-inputs: $(INSTALLED) ## corrupt every file format that is read, some thousand times
+	$(RUN) tests/campaigns/inputs.py $(ARGS)
+
+campaign-hostile: $(INSTALLED) ## open files that were made to harm
+	$(RUN) tests/campaigns/hostile.py $(ARGS)
 
 lint: $(INSTALLED) ## check style and formatting, changing nothing
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae, cgm, ml4szeq or residuals
+bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet (the default), cvae, cgm, ml4szeq, residuals, export or memory
 	$(RUN) benchmarks/bench_$(BENCH).py $(ARGS)
 
 clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/
