@@ -44,6 +44,9 @@ class BenchConfig:
     """Rows of the large flatfile; 24 periods and PGA, 500 rows an event."""
     points: tuple[int, ...] = (10_000, 1_000_000)
     """Points generated, one run after the other; 6,000 samples each are 24 kB on the disk."""
+    stand_in: bool = False
+    """White noise in the place of the network, whose memory is that of 64 waveforms whatever the points; all else is
+    done. A million in some minutes."""
     generator: str = "pretrained"
     """Run folder of the generator of the points: absolute, or pretrained."""
     network: str = "pretrained"
@@ -115,10 +118,12 @@ def flatfile(config: BenchConfig) -> Iterator[Step]:
 
 def points(config: BenchConfig) -> Iterator[Step]:
     """Waveforms on grids of more and more points; each file is removed before the next."""
+    script = ("benchmarks/memory_steps.py", "stand_in") if config.stand_in else ("cgm_gm/generate_points.py",)
+    reduced = "white noise for the network" if config.stand_in else ""
     for count in config.points:
         sides = (str(round(count**0.5)), str(-(-count // round(count**0.5))))
         words = (*SOURCE, "--run", config.generator, "--grid", *sides, "--output", "points.h5", "--device", "cpu")
-        yield Step("points", f"{int(sides[0]) * int(sides[1]):,} points", ("cgm_gm/generate_points.py", *words))
+        yield Step("points", f"{int(sides[0]) * int(sides[1]):,} points", (*script, *words), reduced)
 
 
 def watched(step: Step, folder: Path) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 python benchmarks/memory_steps.py STEP FILE [FILE ...]
 """
 
+import runpy
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 from shared import flatfile, runs, splits, synthetic
 from shared.flatfile import ln_sa
 
+ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (*synthetic.AUTHORS_COLUMNS, "SA(5.000)")  # PGA and 24 periods
 RECORDS_AN_EVENT = 250  # horizontal ones, and as many vertical
 IDENTIFIERS = ("event_id", "station_id", "component", "mag", "hypo_depth", "vs30", "rjb")
@@ -59,8 +62,25 @@ def residuals(observed: Path, predicted: Path, output: Path) -> None:
     print(f"{len(whole)} rows, {len(columns)} periods, deviation {np.nanstd(values):.3f}")
 
 
+def stand_in(*words: str) -> None:
+    """``generate_points.py`` with white noise in the place of what the network says, whose memory is a block's."""
+    from cgm_gm import generation  # torch and ObsPy, which the other steps do not need
+
+    noise = np.random.default_rng(0).standard_normal((generation.BLOCK, 1, 20_000), np.float32)
+
+    def block(generator, part, realizations, seed, rows):
+        return 1e-4 * noise[: rows.stop - rows.start, :, : generator.scaling.stft.n_samples]
+
+    script = ROOT / "cgm_gm" / "generate_points.py"
+    with mock.patch.object(generation, "block", block), mock.patch.object(sys, "argv", [str(script), *words]):
+        runpy.run_path(str(script), run_name="__main__")
+
+
 def main(step: str, *words: str) -> None:
     """Do the step."""
+    if step == "stand_in":
+        stand_in(*words)
+        return
     files = [int(word) if word.isdecimal() else Path(word) for word in words]
     {"make": make, "load": load, "residuals": residuals}[step](*files)
 

@@ -58,6 +58,12 @@ def test_grids_have_the_points_asked_for(bench):
     assert bench.growth(table).startswith("1.059 kB a point")  # 2**20 kB over 990,000 points
 
 
+def test_noise_for_the_network_says_so(bench):
+    (step,) = bench.steps_of(bench.BenchConfig(cases=("points",), points=(100,), stand_in=True))
+    assert step.words[:2] == ("benchmarks/memory_steps.py", "stand_in")
+    assert step.reduced == "white noise for the network"
+
+
 def test_a_step_over_its_ceiling_or_broken_is_named(bench, tmp_path: Path, monkeypatch):
     bad = bench.Step("flatfile", "bad", ("benchmarks/memory_steps.py", "nothing"))
     assert "KeyError: 'nothing'" in bench.watched(bad, tmp_path)["failed"]
