@@ -1,5 +1,6 @@
 """Device, seed and checkpoint for the torch sub-projects; the only file of this folder that imports torch."""
 
+import io
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError  # the error alone: nothing is ever unpickled
@@ -58,8 +59,10 @@ def seed_everything(seed: int) -> None:
 
 def save_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
     """Write tensors, numbers, strings, lists and dictionaries, whole or not at all."""
+    archive = io.BytesIO()  # torch does not say of its own files that the disk is full
+    torch.save({"kind": kind, "version": VERSION, **content}, archive)
     with atomic(path) as temporary:
-        torch.save({"kind": kind, "version": VERSION, **content}, temporary)
+        temporary.write_bytes(archive.getbuffer())
 
 
 def load_checkpoint(path: Path, kind: str, device: torch.device | str = "cpu") -> dict[str, Any]:

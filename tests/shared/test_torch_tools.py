@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,18 @@ def test_a_seed_repeats_the_draws():
 
 
 # --- checkpoints: there and back -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_full_disk_is_an_error_of_the_system_and_the_old_checkpoint_stays(room, path):
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(path, KIND, CONTENT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 def test_a_checkpoint_comes_back_bit_by_bit(path):
     loaded = load_checkpoint(path, KIND)
     weights = loaded.pop("weights")
