@@ -109,6 +109,13 @@ def test_watched_sees_every_epoch_under_a_label(records):
     assert seen == {"inverse, source": 2, "inverse, path": 2}
 
 
+def test_the_ranges_are_those_of_the_training_spectra_in_g(inverse, records):
+    assert list(inverse.ranges) == COLUMNS
+    for place, name in enumerate(COLUMNS):
+        values = np.exp(records.ln_sa[:, place].astype(float))
+        np.testing.assert_allclose(inverse.ranges[name], [np.nanmin(values), np.nanmax(values)], rtol=1e-6)
+
+
 # --- spectra of a table ----------------------------------------------------------------------------------------------
 def test_spectra_are_logs_at_the_models_periods_with_holes(inverse, spectra):
     table = spectra()

@@ -32,6 +32,8 @@ def test_an_ensemble_a_split_and_one_of_all(tmp_path: Path):
         assert network.held_out == tuple(zip(rows["region"], rows["segment"], strict=True))
         assert network.about["split"] == part.name and network.about["segments"] == len(part.train)
         assert network.about["provenance"]["data"]["paths"] == ["a.csv"]
+        learnt = MADE.table.iloc[part.train]
+        assert network.about["ranges"] == {name: [learnt[name].min(), learnt[name].max()] for name in network.features}
     assert networks[5].held_out == () and networks[5].about["segments"] == 60
     lines = Run(tmp_path).metrics()
     assert lines["network"].drop_duplicates().tolist() == [*(part.name for part in parts), "final"]

@@ -113,6 +113,17 @@ def test_another_seed_is_another_split_and_no_share_is_no_test(source):
     assert len(test) == 0
 
 
+def test_the_split_is_summed_up():
+    table = pd.DataFrame({"event_id": list("aabbc"), "station_id": list("xyxzx")})
+    found = records.split_summary(table, 0.3, np.array([0, 1, 4]), np.array([2, 3]))
+    assert found == {
+        "grouped_by": "event",
+        "test_share": 0.3,
+        "training": {"rows": 3, "events": 2, "stations": 2},
+        "test": {"rows": 2, "events": 1, "stations": 2},
+    }
+
+
 # --- loading ---------------------------------------------------------------------------------------------------------
 def test_load_reads_the_named_file(source, tmp_path, monkeypatch):
     monkeypatch.setattr(flatfile, "read_flatfile", functools.partial(flatfile.read_flatfile, cache=None))

@@ -305,6 +305,13 @@ def test_parts_are_put_at_their_places(fallocate, monkeypatch, tmp_path):
 
 
 # --- provenance ------------------------------------------------------------------------------------------------------
+def test_files_below_the_working_directory_are_named_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs.shown_path(tmp_path / "data" / "a.csv") == "data/a.csv"
+    assert runs.shown_path(Path("data/a.csv")) == "data/a.csv"
+    assert runs.shown_path(tmp_path.parent / "a.csv") == str(tmp_path.parent / "a.csv")
+
+
 def test_provenance_names_what_made_the_run(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "--data", "my file.csv"])
     record = runs.provenance(device="cpu", data={"path": "my file.csv", "synthetic": False})
