@@ -174,7 +174,25 @@ def escape_bars(app: object, what: str, name: str, obj: object, options: object,
         lines[number] = "``".join(parts)
 
 
+KEPT: dict[str, list[str]] = {}
+FIELDS = ("attribute", "data", "property")
+
+
+def keep_field(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Before napoleon, which would take what stands before a colon in the text of a field for its type."""
+    if what in FIELDS and not any(line and not line.strip("-") for line in lines):
+        KEPT[name] = list(lines)
+
+
+def restore_field(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """After napoleon: the text as it was."""
+    if name in KEPT and what in FIELDS:
+        lines[:] = KEPT.pop(name)
+
+
 def setup(app) -> None:
     """Make the pages before Sphinx looks for them."""
     app.connect("config-inited", write_pages)
-    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("autodoc-process-docstring", keep_field, priority=400)  # napoleon has 500
+    app.connect("autodoc-process-docstring", restore_field, priority=600)
+    app.connect("autodoc-process-docstring", escape_bars, priority=700)

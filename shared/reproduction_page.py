@@ -149,7 +149,7 @@ def summary(outcomes: Mapping[str, Outcome]) -> str:
     """The results table for the terminal: model, data, measure, ours, the strongest competitor."""
     table, problems = results_table(outcomes.values())
     lines = [
-        f"{row['model']:8} {row['data']:20} {row['measure'][:66]:66} {row['ours']:6.3f}  "
+        f"{row['model']:8} {row['data']:20} {row['measure'].rpartition(', ')[0][:68]:68} {row['ours']:6.3f}  "
         f"{row['its figure']:6.3f} {row['strongest competitor']}"
         for _, row in table.iterrows()
     ]

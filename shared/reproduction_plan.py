@@ -41,8 +41,12 @@ class Step:
     ----------
     name
         Of its folder and log: sub-project, data, verb.
-    project, data, verb
-        Which sub-project, on which data (`EMBEDDED` or the name of a data set), doing what.
+    project
+        Its sub-project.
+    data
+        Name of a data set of `PLACES`, or `EMBEDDED`.
+    verb
+        What it does: train, evaluate and so on.
     script
         Path below the repository.
     options

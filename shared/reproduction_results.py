@@ -71,7 +71,8 @@ def results_table(outcomes: Iterable[Outcome]) -> tuple[pd.DataFrame, list[str]]
     """
     claims = pd.read_csv(CLAIMS, dtype=str).set_index(["project", "data", "key"])["claim"].to_dict()
     lines, problems = [], []
-    for step in [outcome.step for outcome in outcomes if outcome.state == DONE]:
+    done = [outcome.step for outcome in outcomes if outcome.state == DONE]
+    for step in sorted(done, key=lambda each: (list(NAMES).index(each.project), each.synthetic, each.data)):
         try:
             rows = rows_of(step)
         except InputError as error:
