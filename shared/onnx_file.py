@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 ROWS = 1024  # that are computed at once
-MOST_NODES, MOST_VALUES = 5_000, 8_000_000  # nodes; numbers of one value, at `ROWS` rows
+MOST_NODES = 5_000
+MOST_VALUES, MOST_ALIVE = 4_000_000, 16_000_000  # numbers of one value, and of all that wait to be used, at `ROWS` rows
 MOST_WORK = 20_000_000_000  # multiplications and the like for `ROWS` rows, all nodes together
 RANKS = 4  # most axes of a value
 OPSETS = range(13, 26)
@@ -63,13 +64,7 @@ def inspect(data: bytes) -> Contents:
         shapes[name] = shape
         if values is not None:
             constants[name] = values
-    nodes, work = graph.get(1, []), 0
-    if len(nodes) > MOST_NODES:
-        raise ValueError(f"{len(nodes)} nodes")
-    for node in nodes:
-        work += _node(_message(node, NODE), shapes, constants)
-        if work > MOST_WORK:
-            raise ValueError("more work than a model of spectra takes")
+    _check_nodes([_message(node, NODE) for node in graph.get(1, [])], shapes, constants, outputs)
     if any(shapes.get(name, ())[:1] != (ROWS,) for name in outputs):
         raise ValueError("outputs that are not by row")
     pairs = [_message(each, {1, 2}) for each in model.get(14, [])]
@@ -126,7 +121,10 @@ def _one(message: dict[int, list[Any]], field: int) -> Any:
 
 
 def _text(message: dict[int, list[Any]], field: int) -> str:
-    value = message.get(field, [b""])[-1]
+    return _utf8(message.get(field, [b""])[-1])
+
+
+def _utf8(value: Any) -> str:
     if not isinstance(value, bytes):
         raise ValueError("damaged")
     return value.decode("utf-8")
@@ -156,24 +154,45 @@ def _tensor(data: bytes) -> tuple[str, Shape, np.ndarray | None]:
     return _text(tensor, 8), shape, np.frombuffer(raw, np.int64) if kind == 7 and len(raw) <= 64 else None
 
 
-def _node(node: dict[int, list[Any]], shapes: dict[str, Shape], constants: Mapping[str, np.ndarray]) -> int:
-    """Add the shape of what a node gives; the work it takes."""
-    kind = _text(node, 4)
+def _check_nodes(
+    nodes: list[dict[int, list[Any]]], shapes: dict[str, Shape], constants: Mapping[str, np.ndarray], outputs: list[str]
+) -> None:
+    """Add the shapes of all that is computed, and refuse what takes too much work or memory."""
+    if len(nodes) > MOST_NODES:
+        raise ValueError(f"{len(nodes)} nodes")
+    used = [[_utf8(name) for name in node.get(1, [])] for node in nodes]
+    last = {name: place for place, names in enumerate(used) for name in names}  # where a value is needed last
+    last |= dict.fromkeys(outputs, len(nodes))
+    work, alive, waiting = 0, 0, {}
+    for place, (node, names) in enumerate(zip(nodes, used, strict=True)):
+        name, shape, more = _node(node, names, shapes, constants)
+        if name in shapes:
+            raise ValueError("nodes out of order")
+        shapes[name] = shape
+        work, alive = work + more + math.prod(shape), alive + math.prod(shape)
+        waiting[name] = math.prod(shape)
+        if max(len(shape) - RANKS, math.prod(shape) - MOST_VALUES, alive - MOST_ALIVE) > 0:
+            raise ValueError("values larger than memory should hold")
+        if work > MOST_WORK:
+            raise ValueError("more work than a model of spectra takes")
+        alive -= sum(waiting.pop(each, 0) for each in (*names, name) if last.get(each, place) == place)
+
+
+def _node(
+    node: dict[int, list[Any]], names: list[str], shapes: Mapping[str, Shape], constants: Mapping[str, np.ndarray]
+) -> tuple[str, Shape, int]:
+    """Name and shape of what a node gives of the values ``names``, and the work it takes."""
+    kind, outputs = _text(node, 4), node.get(2, [])
     if _text(node, 7) or kind not in RULES:
         raise ValueError(f"the operator {kind[:30]!r}")
-    names = [each.decode("utf-8") for each in node.get(1, [])]
-    outputs = [each.decode("utf-8") for each in node.get(2, [])]
-    if len(outputs) != 1 or outputs[0] in shapes or any(name not in shapes for name in names):
+    if len(outputs) != 1 or any(name not in shapes for name in names):
         raise ValueError("nodes out of order")
     attributes = {}
     for each in node.get(5, []):
         parts = _message(each, ATTRIBUTE)
         attributes[_text(parts, 1)] = _whole(parts.get(3, []) + parts.get(8, []))
     shape, work = RULES[kind]([shapes[name] for name in names], attributes, [constants.get(name) for name in names])
-    if math.prod(shape) > MOST_VALUES or len(shape) > RANKS:
-        raise ValueError("values larger than memory should hold")
-    shapes[outputs[0]] = shape
-    return work + math.prod(shape)
+    return _utf8(outputs[0]), shape, work
 
 
 def _elementwise(shapes: list[Shape], *_: Any) -> tuple[Shape, int]:

@@ -29,7 +29,7 @@ def restless(trained, **changes) -> TrainedCVAE:
     return TrainedCVAE(model)
 
 
-@pytest.mark.parametrize(("road", "activation"), [("prior", "tanh"), ("ann", "tanh"), ("prior", "relu")])
+@pytest.mark.parametrize(("road", "activation"), [("prior", "tanh"), ("ann", "relu")])
 def test_the_export_computes_what_the_cvae_does(trained, tmp_path, road, activation):
     model = restless(trained, activation=activation)
     known, graph, outputs = exported(model, road)

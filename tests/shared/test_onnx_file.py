@@ -57,6 +57,13 @@ def outer(model):
     add(model, helper.make_node("Add", ["row", "column"], ["all"]))
 
 
+def hoard(model):
+    """Values of a tolerable size, which all wait for the last node."""
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((1500, 1500), np.float32), "m"))
+    names = [f"h{k}" for k in range(20)]
+    add(model, *(helper.make_node("Neg", ["m"], [name]) for name in names), helper.make_node("Max", names, ["all"]))
+
+
 def products(model):
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((1500, 1500), np.float32), "m"))
     names = ["m", *(f"p{k}" for k in range(50))]
@@ -112,6 +119,7 @@ HOSTILE = [
     (sparse, "sparse weights"),
     (doubling, "larger than memory should hold"),
     (outer, "larger than memory should hold"),
+    (hoard, "larger than memory should hold"),
     (products, "more work"),
     (too_many, "nodes"),
     (huge_shape, "another size"),
@@ -169,6 +177,6 @@ def test_shapes_are_those_of_the_runtime():
     }
     for node in model.graph.node:
         parts = onnx_file._message(node.SerializeToString(), onnx_file.NODE)
-        onnx_file._node(parts, shapes, constants)
+        name, shapes[name], _ = onnx_file._node(parts, list(node.input), shapes, constants)
     assert len(known) > 30
     assert {name: shapes[name] for name in known} == known
