@@ -186,7 +186,7 @@ def _assemble(config: PrepareConfig, found: Scan, parts: Path) -> Prepared:
     table = pd.DataFrame(rejected, columns=["name", "reason"])
     if not n_records:
         shutil.rmtree(parts)
-        raise InputError(f"no record is left of {len(rejected)}: {why(table)}")
+        raise InputError(f"no record is left of {len(rejected)}: {why(table)}{_first(table)}")
     length = round(config.duration * SAMPLING_RATE)
     check_room(config.output, (-(-n_records // PART) * PART) * length * 4 + ROOM)
     provenance = provenance_of(config, n_records, notes)
@@ -214,6 +214,10 @@ def why(rejected: pd.DataFrame, shown: int = 3) -> str:
     counts = rejected["reason"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
     reasons = list(counts.index[:shown])
     return "; ".join(reasons) + (f"; and {len(counts) - shown} other reasons" if len(counts) > shown else "")
+
+
+def _first(rejected: pd.DataFrame) -> str:
+    return f" ({rejected['name'].iloc[0]}" + (", ...)" if len(rejected) > 1 else ")") if len(rejected) else ""
 
 
 def report(prepared: Prepared, output: Path, shown: int = 20) -> str:
@@ -244,5 +248,5 @@ def _prepare_paper(config: PrepareConfig) -> Prepared:
         writer.reject(rejected)
         table = pd.DataFrame(rejected, columns=["name", "reason"])
         if not count:
-            raise InputError(f"no record is left of {len(rejected)}: {why(table)}")
+            raise InputError(f"no record is left of {len(rejected)}: {why(table)}{_first(table)}")
     return Prepared(len(events), count, table, [])

@@ -74,9 +74,8 @@ class RawRecords:
         stream = obspy.Stream()
         for trace in traces:
             stream += self._read(trace.path).select(id=trace.trace_id)
-        if (last - first + 2.0 * margin) * max(
-            (each.stats.sampling_rate for each in stream), default=0.0
-        ) > MOST_SAMPLES:
+        rate = max((each.stats.sampling_rate for each in stream), default=0.0)
+        if (last - first + 2.0 * margin) * rate > MOST_SAMPLES:
             raise Rejected(f"{name}: {_time(first)} to {_time(last)} are too many samples to join")
         stream = stream.slice(obspy.UTCDateTime(first - margin), obspy.UTCDateTime(last + margin))
         stream = obspy.Stream([each.copy() for each in stream if each.stats.npts])

@@ -25,7 +25,7 @@ from shared import flatfile_convert, flatfile_formats, runs
 from shared.command import InputError
 from shared.flatfile_convert import Converted, convert
 from shared.flatfile_formats import CANONICAL, TEXT_COLUMNS, Match, is_spectral, recognise
-from shared.untrusted import Bomb, check_file, check_text_of, check_unpacked
+from shared.untrusted import Bomb, check_file, check_text, check_unpacked
 from shared.workbook import check_workbook
 
 Recogniser = Callable[[list[str], str], Match]  # of a header and the name of its file; raises InputError
@@ -117,6 +117,10 @@ def _content(path: Path) -> bytes:
     if not path.exists():
         raise InputError(f"{path}: no such file; see data/README.md for where to get one")
     check_file(path)
+    with path.open("rb") as file:
+        begins = file.read(4096)
+    if begins[:2] not in (b"PK", b"PA", b"\xd0\xcf") and b"\0" not in begins:
+        check_text(path)
     content = path.read_bytes()
     if not content.strip():
         raise InputError(f"{path}: the file is empty")
@@ -132,7 +136,6 @@ def _sheets(content: bytes, where: str) -> Iterator[Sheet]:
     elif b"\0" in content:
         raise InputError(f"{where}: a binary file; give CSV in UTF-8, xlsx or Parquet")
     else:
-        check_text_of(where, content)
         yield _csv(content, where)
 
 
