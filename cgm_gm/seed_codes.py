@@ -21,6 +21,7 @@ from cgm_gm.geometry import azimuth
 
 NETWORK = "XX"
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FIRST = "PQRSTUVWXYZABCDEFGHIJKLMNO"  # of a numbered station: a letter, so that no table reads it as a number
 STATION = re.compile(r"[A-Z0-9]{1,5}")
 BANDS = ((1000.0, "F"), (250.0, "C"), (80.0, "H"), (10.0, "B"), (1.0, "M"))  # from so many Hz on, flat beyond 10 s
 INSTRUMENTS = {"velocity": "H", "acceleration": "N"}
@@ -44,14 +45,14 @@ def stations(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The station code (N,) of each row of ``station_id``, ``station_lat``, ``station_lon``, and which station it is.
 
     Rows of one id and place are one station. Where every id is a SEED code already, and of one place only, it is kept;
-    else all stations are numbered in base 36 in the order of their rows, ``00000``, ``00001`` ..., so that no given
-    code meets a number. Numbers (N,) of the stations go from 0.
+    else all stations are numbered in the order of their rows, ``P0000``, ``P0001`` ... in base 36 (43 million), so that
+    no given code meets a number. Numbers (N,) of the stations go from 0.
     """
     number, _ = pd.factorize(pd.MultiIndex.from_frame(table[["station_id", "station_lat", "station_lon"]]))
     first = table["station_id"].to_numpy()[np.unique(number, return_index=True)[1]]  # (stations,)
     if all(STATION.fullmatch(each) for each in first) and len(set(first)) == len(first):
         return first[number].astype(str), number
-    codes = np.array([base36(k, 5) for k in range(len(first))])
+    codes = np.array([FIRST[k // 36**4] + base36(k, 4) for k in range(len(first))])
     return codes[number], number
 
 

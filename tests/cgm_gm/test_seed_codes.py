@@ -18,8 +18,8 @@ def test_codes_of_twelve_thousand_points_are_their_own_and_have_five_letters():
     lat, lon = np.divmod(np.arange(12_000), 120)
     codes, number = seed_codes.stations(table_of([f"P{k:06d}" for k in range(12_000)], lat / 100.0, lon / 100.0))
     assert len(set(codes)) == 12_000
-    assert all(re.fullmatch("[A-Z0-9]{5}", code) for code in codes)
-    assert codes[36] == "00010"
+    assert all(re.fullmatch("P[A-Z0-9]{4}", code) for code in codes)
+    assert codes[36] == "P0010"
     np.testing.assert_array_equal(number, np.arange(12_000))
 
 
@@ -34,7 +34,7 @@ def test_ids_that_are_codes_are_kept_and_rows_of_one_place_are_one_station():
 )
 def test_one_id_that_is_no_code_or_of_two_places_numbers_all(ids):
     codes, _ = seed_codes.stations(table_of(ids, [37.0, 37.1, 37.2], [-122.0, -122.0, -122.0]))
-    assert list(codes) == ["00000", "00001", "00002"]
+    assert list(codes) == ["P0000", "P0001", "P0002"]
 
 
 def test_a_thousand_realizations_have_a_location_code_each():
