@@ -1,5 +1,6 @@
 """The benchmark of exported models: it runs, and writes what it measured."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import onnx_samples
+import pytest
+
+from shared.command import InputError
 
 BENCH = Path(__file__).parents[2] / "benchmarks" / "bench_export.py"
 
@@ -30,7 +34,20 @@ def test_benchmark_runs_and_writes_what_it_measured(tmp_path):
     assert len(written["targets"]) == 2
 
 
-def test_without_a_model_it_says_how_to_get_one(tmp_path):
-    done = bench(tmp_path, "--quick")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "no exported model; write one there" in done.stderr
+def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCH.parent)  # as for a script: it imports what lies beside it
+    spec = importlib.util.spec_from_file_location("bench_export", BENCH)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bench_export", module)  # where its dataclass is looked for
+    threads = {name: os.environ.get(name, "1") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    for name, value in {**threads, "MKL_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)  # it sets them itself; here they are set back
+    spec.loader.exec_module(module)
+    config = module.BenchConfig(output=tmp_path / "export.json")
+    with pytest.raises(InputError, match="no exported model; write one there"):
+        module.exported(config)
+    (tmp_path / "made.onnx").write_bytes(onnx_samples.data())
+    assert [model.name for model in module.exported(config)] == ["made"]
+    for wrong in ({"sites": 0}, {"repeats": 0}, {"seed": -1}):
+        with pytest.raises(InputError, match=f"--{next(iter(wrong))}: must"):
+            module.BenchConfig(**wrong)

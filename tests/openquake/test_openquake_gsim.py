@@ -13,6 +13,7 @@ from openquake.hazardlib.contexts import ContextMaker, simple_cmaker
 from openquake.hazardlib.geo import NodalPlane, Point
 from openquake.hazardlib.geo.polygon import Polygon
 from openquake.hazardlib.gsim.boore_2014 import BooreEtAl2014
+from openquake.hazardlib.gsim_lt import GsimLogicTree
 from openquake.hazardlib.imt import from_string
 from openquake.hazardlib.mfd import TruncatedGRMFD
 from openquake.hazardlib.pmf import PMF
@@ -108,6 +109,25 @@ def test_what_it_cannot_do_is_refused(model, tmp_path):
         with warnings.catch_warnings(), pytest.raises(InputError, match=r"period [\d.]+ s: the model has"):
             warnings.simplefilter("ignore", OutOfRange)
             gsim.compute(ctx, [from_string(imt)], *results)
+
+
+LOGIC_TREE = """<?xml version="1.0" encoding="utf-8"?>
+<nrml xmlns="http://openquake.org/xmlns/nrml/0.4"><logicTree logicTreeID="lt"><logicTreeBranchSet
+  uncertaintyType="gmpeModel" branchSetID="bs" applyToTectonicRegionType="Active Shallow Crust">
+  <logicTreeBranch branchID="learned"><uncertaintyModel>[LearnedGMM]
+onnx_file = "FILE"</uncertaintyModel><uncertaintyWeight>0.6</uncertaintyWeight></logicTreeBranch>
+  <logicTreeBranch branchID="boore"><uncertaintyModel>BooreEtAl2014</uncertaintyModel>
+    <uncertaintyWeight>0.4</uncertaintyWeight></logicTreeBranch>
+</logicTreeBranchSet></logicTree></nrml>
+"""
+
+
+def test_a_logic_tree_may_name_it(model, tmp_path):
+    (tmp_path / "lt.xml").write_text(LOGIC_TREE.replace("FILE", model.name), encoding="utf-8")
+    (tmp_path / model.name).write_bytes(model.read_bytes())
+    tree = GsimLogicTree(str(tmp_path / "lt.xml"), [CRUST.value])
+    found = {type(branch.gsim).__name__: branch.weight["weight"] for branch in tree.branches}
+    assert found == {"LearnedGMM": 0.6, "BooreEtAl2014": 0.4}
 
 
 # --- a hazard calculation --------------------------------------------------------------------------------------------
