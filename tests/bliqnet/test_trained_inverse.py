@@ -14,7 +14,8 @@ from scipy import stats
 
 from bliqnet.config import Recipe
 from bliqnet.data import Records, records_of
-from bliqnet.inverse import targets_of
+from bliqnet.inverse import LEAST_PERIODS, targets_of
+from bliqnet.inverse_evaluation import held_out_scores
 from bliqnet.trained_inverse import INVERSE_CHECKPOINT, KIND, LEVELS, TrainedInverse, posterior_table
 from shared import synthetic
 from shared.command import InputError
@@ -114,6 +115,22 @@ def test_the_ranges_are_those_of_the_training_spectra_in_g(inverse, records):
     for place, name in enumerate(COLUMNS):
         values = np.exp(records.ln_sa[:, place].astype(float))
         np.testing.assert_allclose(inverse.ranges[name], [np.nanmin(values), np.nanmax(values)], rtol=1e-6)
+
+
+def test_scores_of_records_held_out(inverse):
+    unseen = made(5, 20, 200)
+    unseen.ln_sa[:3, LEAST_PERIODS - 1 :] = np.nan  # too few periods to be asked about
+    found = held_out_scores(inverse, unseen).set_index("target")
+    posterior = inverse.posterior(unseen.ln_sa[3:].astype(float))
+    for target, row in found.iterrows():
+        truth, mixture = targets_of(unseen.table)[target].to_numpy()[3:], posterior.mixtures[target]
+        low, median, high = mixture.quantiles((0.05, 0.5, 0.95)).T
+        wrong = mixture.expectation() - truth
+        assert row["n"] == len(truth)
+        np.testing.assert_allclose(row["mae"], np.abs(median - truth).mean(), rtol=1e-9)
+        np.testing.assert_allclose(row["bias"], wrong.mean(), rtol=1e-9)
+        np.testing.assert_allclose(row["r2"], 1 - (wrong**2).sum() / ((truth - truth.mean()) ** 2).sum(), rtol=1e-9)
+        np.testing.assert_allclose(row["cover_90"], ((truth >= low) & (truth <= high)).mean(), rtol=1e-9)
 
 
 # --- spectra of a table ----------------------------------------------------------------------------------------------
