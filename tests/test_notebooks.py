@@ -1,14 +1,20 @@
-"""Every notebook runs from a clean clone with a run to open, and stays what it is for: no def, no stored output."""
+"""Every notebook runs from a clean clone, with or without a run to open: no def, no stored output."""
 
+import ast
+import functools
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
+import cvae_sa  # noqa: F401  before the notebooks import keras
 from cgm_gm import simulation
 from ml4szeq import simulation as made_world
 from shared import synthetic
@@ -72,6 +78,45 @@ def test_ml4szeq_evaluation_opens_a_training_where_there_is_no_evaluation(
     kinds = kinds_shown(ROOT / "ml4szeq" / "notebook_evaluation.ipynb", tmp_path)
     assert kinds.count("image/png") == 3
     assert kinds.count("text/html") == 2
+
+
+@pytest.fixture
+def clean_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A folder without runs; what would take long is made smaller: the simulation, and the training of ml4szeq."""
+    small = functools.partial(simulation.simulate, n_events=24, n_stations=14, n_records=120)
+    monkeypatch.setattr(simulation, "simulate", small)
+    if "ml4szeq" in request.node.callspec.id:
+        made = request.getfixturevalue("folder_with_runs") / "runs" / "ml4szeq" / "latest"
+
+        def trained(words: list[str], check: bool) -> None:
+            assert words[:4] == [sys.executable, "-m", "ml4szeq.train_fcn", "--output"] and check
+            shutil.copytree(made.resolve(), words[4])
+
+        monkeypatch.setattr(subprocess, "run", trained)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_notebook_runs_from_a_clean_clone_without_a_run(path: Path, clean_clone: Path):
+    shown = values_shown(path)
+    assert any(isinstance(each, Figure) for each in shown)
+    assert any(isinstance(each, pd.DataFrame) and each.size for each in shown)
+    # nothing that a command would take for a run of one's own
+    assert not list(clean_clone.glob("runs/*/latest"))
+
+
+def values_shown(path: Path) -> list[Any]:
+    """What the cells of a notebook end with, run in this process: a kernel of its own would take its time to start."""
+    names: dict[str, Any] = {}
+    values = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            body = ast.parse(cell.source.removeprefix("%matplotlib inline")).body
+            last = [body.pop()] if body and isinstance(body[-1], ast.Expr) else []
+            exec(compile(ast.Module(body, []), path.name, "exec"), names)
+            values += [eval(compile(ast.Expression(each.value), path.name, "eval"), names) for each in last]
+    return values
 
 
 def kinds_shown(path: Path, folder: Path) -> list[str]:
