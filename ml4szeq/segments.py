@@ -224,6 +224,8 @@ def _read(file: Path) -> pd.DataFrame:
         header = pd.read_csv(io.StringIO(text), skipinitialspace=True, header=None, nrows=1, dtype=str)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{file}: not a CSV table ({reason_of(error)}); {LAYOUT}") from None
+    if "\0" in text:
+        raise InputError(f"{file}: a binary file, not a CSV table; {LAYOUT}")
     names = header.iloc[0].dropna().str.strip()
     if names.duplicated().any():  # pandas would call the second one AGE.1
         raise InputError(f"{file}: column {names[names.duplicated()].iloc[0]} is there twice; remove one")

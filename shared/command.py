@@ -30,13 +30,20 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str):
-        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in message)
+        text = printable(message)
         super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 200]} ... {text[-195:]}")
+
+
+def printable(text: str) -> str:
+    """``text`` with line ends, control characters and the like written out."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def reason_of(error: BaseException, most: int = 100) -> str:
     """What a library's error says, in part of a line: the first of its lines, or else its name."""
-    return next(iter(str(error).splitlines()), "")[:most] or type(error).__name__
+    return printable(next(iter(str(error).splitlines()), "")[:most]) or type(error).__name__
 
 
 def run_command(main: Callable[[Config], None], config_type: type[Config]) -> None:

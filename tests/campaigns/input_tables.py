@@ -159,7 +159,7 @@ def _segment_table() -> TableFormat:
 def _published_segments() -> TableFormat:
     table = made_table(("sam",), 5).round(4).drop(columns=["region", "along_km"]).rename(columns={"segment": "index"})
     columns = {name: Column(name) for name in ("DXT_200", "V_TN", "AGE")}
-    columns |= {"segment": Column("index"), "MR_GCMT": Column("MR_GCMT", limits=(1.0, 10.0))}
+    columns |= {"segment": Column("index", instead=("", 1.0)), "MR_GCMT": Column("MR_GCMT", limits=(1.0, 10.0))}
     return TableFormat("segments: published", "sam.csv", Cells.of(table), _segments, columns, headed=False)
 
 

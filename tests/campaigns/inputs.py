@@ -59,6 +59,12 @@ class Tally:
     seconds: float = 0.0
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
 class Bench:
     """A format, its sound file read once, and the strategy of its cases."""
 
@@ -66,7 +72,8 @@ class Bench:
         self.known, self.folder = FORMATS[name], folder
         content = self.known.content() if isinstance(self.known, TableFormat) else self.known.content(folder)
         (folder / self.known.file).write_bytes(content)
-        self.sound = self.known.read(folder / self.known.file)
+        with _silent():
+            self.sound = self.known.read(folder / self.known.file)
         self.cases = self._cases(content)
 
     def _cases(self, content: bytes) -> SearchStrategy[Case]:
@@ -80,7 +87,7 @@ class Bench:
     def judge(self, case: Case) -> Verdict:
         """Read one case, on silent streams."""
         judged = judge_table if isinstance(self.known, TableFormat) else judge_other
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        with _silent():
             return judged(self.known, self.folder, case, self.sound)
 
 
