@@ -1,6 +1,6 @@
 """An exported model against BSSA14: the spectra of many sites, on one thread, in one run and in turns.
 
-python benchmarks/bench_export.py --models runs/bliqnet.onnx runs/cvae_sa.onnx
+python benchmarks/bench_export.py --models my_bliqnet.onnx my_cvae.onnx
 """
 
 import os
@@ -10,6 +10,8 @@ os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM
 
 import dataclasses
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,8 @@ from shared.onnx_model import OnnxModel
 from shared.reference_gmm import bssa14
 
 PEER = "BSSA14"
+ROOT = Path(__file__).resolve().parents[1]
+VERBS = {"bliqnet": "bliqnet/export_bliqnet.py", "cvae_sa": "cvae_sa/export_cvae.py"}
 SCENES = {"one earthquake": 1, "many earthquakes": 80}  # distinct magnitudes, which BSSA14 is computed by
 
 
@@ -34,7 +38,7 @@ class BenchConfig:
     """Options of ``bench_export.py``."""
 
     models: tuple[Path, ...] = ()
-    """Exported models, ONNX files; none: those of runs/bench, which the export verbs write."""
+    """Exported models, ONNX files; none: the shipped models, which are exported to the folder of --output first."""
     output: Path = Path("runs/bench/export.json")
     """JSON file to write."""
     sites: int = 100_000
@@ -105,20 +109,24 @@ def side_by_side(models: Sequence[OnnxModel], config: BenchConfig) -> pd.DataFra
 
 
 def exported(config: BenchConfig) -> list[OnnxModel]:
-    """The models to time.
+    """The models to time; where none is named, the shipped ones, exported now.
 
     Raises
     ------
     InputError
-        There is none, or a file cannot be used.
+        A file cannot be used, or a model cannot be exported.
     """
-    files = config.models or tuple(sorted(config.output.parent.glob("*.onnx")))
-    if not files:
-        raise InputError(
-            f"{config.output.parent}: no exported model; write one there with bliqnet/export_bliqnet.py --output "
-            f"{config.output.parent}/bliqnet.onnx, or name some with --models"
-        )
-    return [OnnxModel.load(file) for file in files]
+    if config.models:
+        return [OnnxModel.load(file) for file in config.models]
+    models = []
+    for name, verb in VERBS.items():
+        file = config.output.with_name(f"{name}.onnx")
+        command = [sys.executable, str(ROOT / verb), "--run", "pretrained", "--output", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise InputError(f"{verb}: {(done.stderr.splitlines() or ['failed'])[-1]}; name exported --models")
+        models.append(OnnxModel.load(file))
+    return models
 
 
 def main(config: BenchConfig) -> None:

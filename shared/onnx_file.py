@@ -187,6 +187,8 @@ def _node(
         raise ValueError(f"the operator {kind[:30]!r}")
     if len(outputs) != 1 or any(name not in shapes for name in names):
         raise ValueError("nodes out of order")
+    if len(names) != ARGUMENTS.get(kind, max(len(names), 1)):
+        raise ValueError(f"the operator {kind} with {len(names)} arguments")
     attributes = {}
     for each in node.get(5, []):
         parts = _message(each, ATTRIBUTE)
@@ -215,14 +217,16 @@ def _matmul(shapes: list[Shape], *_: Any) -> tuple[Shape, int]:
 
 
 def _axes(known: np.ndarray | None, rank: int) -> list[int]:
-    if known is None or any(not -rank <= axis < rank for axis in known):
+    axes = [] if known is None else [int(axis) + rank * (axis < 0) for axis in known]
+    if known is None or len(set(axes)) < len(axes) or any(not 0 <= axis < rank for axis in axes):
         raise ValueError("axes that are not there")
-    return [int(axis) % rank for axis in known]
+    return axes
 
 
 def _unsqueeze(shapes: list[Shape], _: Any, constants: list[Any]) -> tuple[Shape, int]:
-    axes, sizes = _axes(constants[1], len(shapes[0]) + len(constants[1])), iter(shapes[0])
-    return tuple(1 if axis in axes else next(sizes) for axis in range(len(shapes[0]) + len(set(axes)))), 0
+    rank, sizes = len(shapes[0]) + np.size(constants[1]), iter(shapes[0])
+    axes = _axes(constants[1], rank)
+    return tuple(1 if axis in axes else next(sizes) for axis in range(rank)), 0
 
 
 def _reduce(shapes: list[Shape], attributes: Mapping[str, list[int]], constants: list[Any]) -> tuple[Shape, int]:
@@ -246,7 +250,12 @@ def _gather(shapes: list[Shape], attributes: Mapping[str, list[int]], _: Any) ->
 
 
 Rule = Callable[[list[Shape], Mapping[str, list[int]], list[Any]], tuple[Shape, int]]
-ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Neg", "Abs", "Max", "Min", "Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Relu")
-ELEMENTWISE += ("Greater", "Less", "Equal", "And", "Or", "Not", "IsNaN", "Where", "Cast", "Identity", "Elu", "Softplus")
-RULES: dict[str, Rule] = dict.fromkeys(ELEMENTWISE, _elementwise)
+ONE = ("Neg", "Abs", "Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Relu", "Elu", "Softplus")
+ONE += ("Not", "IsNaN", "Cast", "Identity")
+TWO = ("Add", "Sub", "Mul", "Div", "Greater", "Less", "Equal", "And", "Or")
+RULES: dict[str, Rule] = dict.fromkeys((*ONE, *TWO, "Where", "Max", "Min"), _elementwise)
 RULES |= {"MatMul": _matmul, "Unsqueeze": _unsqueeze, "ReduceSum": _reduce, "Concat": _concat, "Gather": _gather}
+# how many values an operator takes; of those that are not named, one or more
+ARGUMENTS = (
+    dict.fromkeys(ONE, 1) | dict.fromkeys((*TWO, "MatMul", "Unsqueeze", "ReduceSum", "Gather"), 2) | {"Where": 3}
+)

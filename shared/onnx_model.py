@@ -142,7 +142,7 @@ class OnnxModel:
             found = model._run({name: np.ones(1, INPUTS[name].dtype) for name in contents.inputs})
             if any(each.shape != (1, len(model.columns)) or not np.isfinite(each).all() for each in found):
                 raise ValueError("its spectra do not fit its periods")
-        except (*errors, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (*errors, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = reason_of(error) if isinstance(error, ValueError) else "damaged or of another version"
             raise InputError(f"{path}: not an exported model of spectra ({reason}); export it again") from None
         return model

@@ -34,7 +34,7 @@ def test_benchmark_runs_and_writes_what_it_measured(tmp_path):
     assert len(written["targets"]) == 2
 
 
-def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
+def test_without_a_model_the_shipped_ones_are_exported(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCH.parent)  # as for a script: it imports what lies beside it
     spec = importlib.util.spec_from_file_location("bench_export", BENCH)
     module = importlib.util.module_from_spec(spec)
@@ -43,11 +43,15 @@ def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
     for name, value in {**threads, "MKL_NUM_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)  # it sets them itself; here they are set back
     spec.loader.exec_module(module)
+    copy = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_bytes(pathlib.Path('made').read_bytes())"
+    (tmp_path / "verb.py").write_text(copy)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "VERBS", {"own": str(tmp_path / "verb.py")})
     config = module.BenchConfig(output=tmp_path / "export.json")
-    with pytest.raises(InputError, match="no exported model; write one there"):
+    with pytest.raises(InputError, match=r"FileNotFoundError.*; name exported --models"):
         module.exported(config)
-    (tmp_path / "made.onnx").write_bytes(onnx_samples.data())
-    assert [model.name for model in module.exported(config)] == ["made"]
+    (tmp_path / "made").write_bytes(onnx_samples.data())
+    assert [(model.name, model.path.name) for model in module.exported(config)] == [("made", "own.onnx")]
     for wrong in ({"sites": 0}, {"repeats": 0}, {"seed": -1}):
         with pytest.raises(InputError, match=f"--{next(iter(wrong))}: must"):
             module.BenchConfig(**wrong)

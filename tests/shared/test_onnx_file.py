@@ -57,6 +57,15 @@ def outer(model):
     add(model, helper.make_node("Add", ["row", "column"], ["all"]))
 
 
+def arguments(kind, *names):
+    return lambda model: add(model, helper.make_node(kind, names, ["out"]))
+
+
+def axes_twice(model):
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 1]), "axes"))
+    add(model, helper.make_node("Unsqueeze", ["mag", "axes"], ["out"]))
+
+
 def hoard(model):
     """Values of a tolerable size, which all wait for the last node."""
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((1500, 1500), np.float32), "m"))
@@ -119,6 +128,11 @@ HOSTILE = [
     (sparse, "sparse weights"),
     (doubling, "larger than memory should hold"),
     (outer, "larger than memory should hold"),
+    (arguments("Unsqueeze", "mag"), "the operator Unsqueeze with 1 arguments"),
+    (arguments("Concat"), "the operator Concat with 0 arguments"),
+    (arguments("Unsqueeze", "mag", "rjb"), "axes that are not there"),
+    (arguments("MatMul", "mag", "rjb"), "do not fit"),
+    (axes_twice, "axes that are not there"),
     (hoard, "larger than memory should hold"),
     (products, "more work"),
     (too_many, "nodes"),
