@@ -137,6 +137,11 @@ def make_data(folder: Path) -> None:
     simulation.write(
         folder / RECORDS, simulation.simulate(0, n_events=12, n_stations=8, n_records=60, duration=20.0)[0]
     )
+    make_segments(folder)
+
+
+def make_segments(folder: Path) -> None:
+    """The one of them that is a table of trench segments."""
     rng = np.random.default_rng(0)
     segments = pd.DataFrame({"region": np.repeat(["sam", "sum", "alu"], 20), "segment": [*range(20)] * 3})
     segments["AGE"], segments["V_TN"] = rng.normal(size=(2, 60))

@@ -8,10 +8,11 @@ one run of each kind in a process of its own.
 
 Files that a child opens for writing, renames, links or removes are its changes, in their order: Python's audit hooks
 see them before they happen. A child may be sent a signal at a time or at a change, or a little later; from a change on
-its disk may be full (by a limit on the size of files); it may be a user's without rights.
+its disk may be full (by a limit on the size of files); it may be bound by permissions even where it is root's.
 """
 
 import contextlib
+import ctypes
 import importlib
 import io
 import json
@@ -55,8 +56,8 @@ class ForkServer:
 
         ``moment`` is {"after": s of the child's own processor time, so that a busy machine shifts nothing} or
         {"change": number, "delay": s}, each with "signal" (default: SIGKILL); {"change": number, "full": bytes that
-        files may still have}; or {"user": number}. The answer: ``code`` (-9: killed), ``seconds`` and ``processor`` (s),
-        ``said`` (standard error), ``told`` (standard output), ``changes`` (kind and path below ``cwd``).
+        files may still have}; or {"powerless": 1}. The answer: ``code`` (-9: killed), ``seconds`` and ``processor``
+        (s), ``said`` (standard error), ``told`` (standard output), ``changes`` (kind and path below ``cwd``).
         """
         argv = [str(ROOT / script), *map(str, options)]
         return self._ask({"argv": argv, "cwd": str(Path(cwd).resolve()), "moment": moment})
@@ -184,9 +185,8 @@ def _work(request: dict[str, Any], moment: dict[str, float], writers: dict[str, 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(writers["told"], 1)
     os.dup2(writers["said"], 2)
-    if "user" in moment:
-        os.setgroups([])
-        os.setuid(int(moment["user"]))
+    if "powerless" in moment:
+        _give_up_rights()
     _watch(writers["changes"], moment, trigger)
     code: Any = 1
     try:
@@ -205,6 +205,13 @@ def _work(request: dict[str, Any], moment: dict[str, float], writers: dict[str, 
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+def _give_up_rights() -> None:
+    """Linux: no capability is left, so that root, too, may not write what is read-only."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
+    if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _function(name: str) -> Callable[..., Any]:

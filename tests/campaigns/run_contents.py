@@ -18,7 +18,14 @@ LEFT_OUT = {"provenance.json"}
 def of_folder(folder: Path) -> dict[str, Any]:
     """Path below ``folder`` -> `of_file`, of every file but those that only say when and how."""
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name not in LEFT_OUT)
-    return {path.relative_to(folder).as_posix(): of_file(path) for path in files}
+    return {path.relative_to(folder).as_posix(): _of_any(path) for path in files}
+
+
+def _of_any(path: Path) -> Any:
+    try:
+        return of_file(path)
+    except Exception as error:  # readers of damaged files raise what they like
+        return f"{path}: unreadable, {error!r}"
 
 
 def of_file(path: Path) -> Any:
