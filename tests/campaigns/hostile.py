@@ -23,6 +23,7 @@ from pathlib import Path
 import campaign_path  # noqa: F401
 import hostile_archives
 import hostile_checkpoints
+import hostile_controls
 import hostile_paths
 import hostile_records
 import hostile_tables
@@ -41,6 +42,7 @@ MAKERS = {
     "texts": hostile_texts.cases,
     "records": hostile_records.cases,
     "paths": hostile_paths.cases,
+    "controls": hostile_controls.cases,  # which must not pass
 }
 
 
@@ -110,7 +112,7 @@ def _read(case: Case, path: Path, question: int) -> None:
         said, refused = str(error), (case.named or path.name) in str(error) and "\n" not in str(error)
     except OSError as error:  # as `run_command` says it
         said, refused = f"{error.filename}: {error.strerror}", (case.named or path.name) in str(error.filename)
-    except BaseException as error:  # noqa: BLE001: whatever comes is a finding
+    except BaseException as error:  # whatever comes is a finding
         said, refused = f"{type(error).__name__}: {str(error)[:100]}", False
     seconds, last = time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = {"said": said[:300], "refused": refused, "seconds": seconds, "megabytes": (last - first) / 1024}
@@ -142,7 +144,9 @@ def line(outcome: Outcome) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Files made to harm, and what becomes of them")
-    parser.add_argument("--kinds", nargs="+", choices=[*MAKERS], default=[*MAKERS])
+    parser.add_argument(
+        "--kinds", nargs="+", choices=[*MAKERS], default=[name for name in MAKERS if name != "controls"]
+    )
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     outcomes = campaign(given.kinds, show=given.output is None)

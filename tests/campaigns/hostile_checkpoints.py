@@ -1,6 +1,7 @@
 """Checkpoints made to harm: torch files and a ``.keras`` archive, altered from sound ones of ``tests/checkpoints``."""
 
 import gzip
+import importlib
 import io
 import json
 import os
@@ -230,6 +231,7 @@ def keras_cases() -> Iterator[Case]:
     def case(name: str, change: Change, method: int = zipfile.ZIP_DEFLATED) -> Case:
         return Case(name, repacked("cvae.keras", "cvae.keras", change, method), load_keras)
 
+    importlib.import_module("cvae_sa.trained")  # before the children are forked
     yield case("a Lambda layer in the place of the model", _config(_lambda))
     yield case("a Lambda layer as an activation", _config(_activation))
     yield case("a class of another module", _config(lambda config: config.update(module="os", class_name="system")))

@@ -22,10 +22,20 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     """What became of every file."""
     folder = tmp_path_factory.mktemp("hostile")
     script = Path(__file__).with_name("hostile.py")
-    command = [sys.executable, str(script), "--kinds", *KINDS, "--output", str(folder / "found.json")]
+    command = [sys.executable, str(script), "--kinds", *KINDS, "controls", "--output", str(folder / "found.json")]
     done = subprocess.run(command, cwd=folder, env=unmeasured(), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "found.json").read_text(encoding="utf-8"))
+
+
+def test_what_must_not_pass_does_not(outcomes):
+    """The campaign notices code that runs, memory, time, a traceback, a file unnamed, and an end without a word."""
+    found = {each["name"]: each for each in outcomes if each["kind"] == "controls"}
+    assert len(found) == 6 and not any(each["good"] for each in found.values())
+    assert found["code that runs"]["reached"] == ["work/owned"]
+    assert found["memory"]["megabytes"] > 250 and found["time"]["seconds"] > SLACK
+    assert found["a traceback"]["said"].startswith("ValueError") and found["a sudden end"]["said"] == "killed"
+    assert not found["a file unnamed"]["refused"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from shared.command import InputError
-from shared.torch_tools import choose_device, load_checkpoint, save_checkpoint, seed_everything
+from shared.torch_tools import RoomFor, choose_device, load_checkpoint, save_checkpoint, seed_everything
 
 KIND = "test model"
 CONTENT = {
@@ -102,6 +102,24 @@ def test_content_that_would_need_code_is_not_left_behind(path):
         save_checkpoint(path, KIND, {"code": lambda: None})
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing half-written beside it
+
+
+def test_a_file_without_a_version_is_of_the_first_and_a_later_one_is_refused(path):
+    torch.save({"kind": KIND, "x": 1}, path)
+    assert load_checkpoint(path, KIND) == {"kind": KIND, "x": 1}
+    for version in (2, 0, "1", None):
+        torch.save({"kind": KIND, "version": version}, path)
+        with pytest.raises(InputError, match=f"a checkpoint of format {version}, this version reads up to 1"):
+            load_checkpoint(path, KIND)
+
+
+def test_networks_beyond_their_weights_are_not_built():
+    weights = {"w": torch.zeros(300, 300), "b": torch.zeros(300)}
+    with RoomFor(weights):
+        torch.nn.Linear(300, 300)
+    for make in (lambda: torch.nn.Linear(1000, 1000), lambda: torch.zeros(10**6), lambda: torch.full((10**12,), 0.5)):
+        with pytest.raises(ValueError, match="beyond those of its weights"), RoomFor(weights):
+            make()
 
 
 # --- checkpoints: what is refused ------------------------------------------------------------------------------------
