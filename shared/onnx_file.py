@@ -6,6 +6,7 @@ fields that `shared.onnx_graph` writes; whatever else is there is refused, and n
 """
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -35,11 +36,17 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What a file holds: names of ``inputs`` and ``outputs``, and its ``properties``, texts by name."""
+    """What a file holds: names of ``inputs`` and ``outputs``, its ``properties``, texts by name, and its `digest`."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     properties: Mapping[str, str]
+    digest: str
+
+
+def digest(graph: bytes, card: str) -> str:
+    """SHA-256 of a graph and of what is said of it: a file names its own, so that damage to a weight is noticed."""
+    return hashlib.sha256(graph + card.encode("utf-8")).hexdigest()
 
 
 def inspect(data: bytes) -> Contents:
@@ -68,7 +75,9 @@ def inspect(data: bytes) -> Contents:
     if any(shapes.get(name, ())[:1] != (ROWS,) for name in outputs):
         raise ValueError("outputs that are not by row")
     pairs = [_message(each, {1, 2}) for each in model.get(14, [])]
-    return Contents(tuple(inputs), tuple(outputs), {_text(pair, 1): _text(pair, 2) for pair in pairs})
+    properties = {_text(pair, 1): _text(pair, 2) for pair in pairs}
+    found = digest(_one(model, 7), properties.get("card", ""))
+    return Contents(tuple(inputs), tuple(outputs), properties, found)
 
 
 # --- protocol buffers ------------------------------------------------------------------------------------------------

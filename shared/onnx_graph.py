@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from shared import scenarios
+from shared.onnx_file import digest
 from shared.onnx_model import KIND, OUTPUTS, VERSION
 from shared.scenario_inputs import COMPONENTS, INPUTS, STYLES
 
@@ -169,7 +170,8 @@ class Graph:
             ir_version=IR_VERSION,
             producer_name="ground-motion-learning",
         )
-        helper.set_model_props(made, {"kind": KIND, "version": str(VERSION), "card": card})
+        own = digest(made.graph.SerializeToString(), card)
+        helper.set_model_props(made, {"kind": KIND, "version": str(VERSION), "card": card, "sha256": own})
         onnx.checker.check_model(made, full_check=True)
         return made.SerializeToString()
 

@@ -203,6 +203,8 @@ def card_of(contents: onnx_file.Contents) -> dict[str, Any]:
         raise ValueError("of another kind")
     if properties.get("version") != str(VERSION):
         raise ValueError("of another version")
+    if properties.get("sha256") != contents.digest:
+        raise ValueError("damaged: its check sum is not that of its contents")
     card = json.loads(properties["card"])
     if not (
         set(contents.inputs) == set(card["inputs"]) <= set(INPUTS)

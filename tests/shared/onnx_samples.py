@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pandas as pd
 
-from shared import onnx_export
+from shared import onnx_export, onnx_file
 from shared.onnx_graph import Graph, Value, is_vertical, rupture_top, style_of
 from shared.reference_gmm import Prediction
 from shared.scenarios import rupture_tops
@@ -63,7 +63,9 @@ def data() -> bytes:
 
 
 def changed(change) -> bytes:
-    """The file after ``change`` has been made to the model in place."""
+    """The file after ``change`` has been made to the model in place; its check sum is made to fit."""
     model = onnx.load_from_string(data())
     change(model)
+    known = {entry.key: entry for entry in model.metadata_props}
+    known["sha256"].value = onnx_file.digest(model.graph.SerializeToString(), known["card"].value)
     return model.SerializeToString()

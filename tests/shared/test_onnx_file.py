@@ -164,7 +164,13 @@ def test_own_files_pass_and_say_what_is_in_them():
     found = onnx_file.inspect(onnx_samples.data())
     assert set(found.inputs) == set(onnx_samples.NAMES)
     assert found.outputs == ("ln_median", "tau", "phi", "sigma")
-    assert found.properties["kind"] == "response spectra" and set(found.properties) == {"kind", "version", "card"}
+    assert found.properties["kind"] == "response spectra" and set(found.properties) == {
+        "kind",
+        "version",
+        "card",
+        "sha256",
+    }
+    assert found.properties["sha256"] == found.digest
 
 
 @pytest.mark.parametrize(
