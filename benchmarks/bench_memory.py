@@ -127,17 +127,11 @@ def points(config: BenchConfig) -> Iterator[Step]:
 
 
 def watched(step: Step, folder: Path) -> dict[str, Any]:
-    """What the step took; its output is beside it in ``folder``, and is shown where it fails."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        command = [sys.executable, str(ROOT / step.words[0]), *step.words[1:]]
-        watcher = [sys.executable, "-I", str(Path(__file__).with_name("watched.py")), result.name]
-        with (folder / "output.txt").open("w+", encoding="utf-8") as told:
-            subprocess.run(
-                [*watcher, str(CEILINGS[step.case]), *command], cwd=folder, stdout=told, stderr=told, check=True
-            )
-            told.seek(0)
-            said = told.read()
-        measured = json.loads(Path(result.name).read_text())
+    """What the step took, in ``folder``; ``failed`` says why, with the end of its output, where it did not end well."""
+    command = [sys.executable, str(ROOT / step.words[0]), *step.words[1:]]
+    watcher = [sys.executable, "-I", str(Path(__file__).with_name("watching.py")), str(CEILINGS[step.case])]
+    done = subprocess.run([*watcher, *command], cwd=folder, capture_output=True, text=True, check=True)
+    measured, said = json.loads(done.stdout), done.stderr
     about = {"case": step.case, "step": step.name, **measured, "ceiling_gib": CEILINGS[step.case]}
     failed = ""
     if measured["killed"]:

@@ -15,6 +15,7 @@ import pandas as pd
 from cgm_gm import seed_codes
 from cgm_gm.seismology import inventory, obspy, quakeml
 from cgm_gm.streams import Description
+from shared import runs
 
 UNITS = {"velocity": "M/S", "acceleration": "M/S**2"}
 CHANNELS = 500  # described at a time
@@ -144,7 +145,7 @@ def _events(about: Description, table: pd.DataFrame) -> Callable[[io.BytesIO], N
 # --- one document of many ---------------------------------------------------------------------------------------------
 def _spliced(path: Path, parts: Iterable[Callable[[io.BytesIO], None]], begin: bytes, end: bytes) -> None:
     """Write the first document to ``path`` with the elements ``begin`` ... ``end`` of all the others behind its own."""
-    with path.open("wb") as handle:
+    with runs.atomic(path) as temporary, temporary.open("wb") as handle:
         tail = b""
         for head, body, rest in _cut(parts, begin, end):
             handle.write((b"" if tail else head) + body)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "watched.py"
-TAKE = "import time; a = bytearray({megabytes} * 2**20); a[::4096] = b'x' * len(a[::4096]); time.sleep({seconds})"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "watching.py"
+TAKE = "import time; a = bytearray({megabytes} * 2**20); a[::4096] = b'x' * len(a[::4096]); print('taken'); time.sleep({seconds})"
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks into Linux's /proc")
 
 
 @pytest.fixture(scope="module")
-def watched():
-    spec = importlib.util.spec_from_file_location("watched", SCRIPT)
+def watching():
+    spec = importlib.util.spec_from_file_location("watching", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -25,29 +25,30 @@ def python(megabytes: int, seconds: float = 0.4) -> list[str]:
     return [sys.executable, "-I", "-c", TAKE.format(megabytes=megabytes, seconds=seconds)]
 
 
-def test_a_peak_is_what_was_taken(tmp_path: Path):
-    command = [sys.executable, "-I", str(SCRIPT), str(tmp_path / "found.json"), "1", *python(200)]
-    subprocess.run(command, check=True, timeout=60)  # from a small process, as the benchmark does
-    found = json.loads((tmp_path / "found.json").read_text())
+def test_a_peak_is_what_was_taken():
+    command = [sys.executable, "-I", str(SCRIPT), "1", *python(200)]
+    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)  # from a small process
+    found = json.loads(done.stdout)
+    assert done.stderr.strip() == "taken"
     assert found["code"] == 0 and not found["killed"]
     assert 200 / 1024 < found["peak_gib"] < 300 / 1024
     assert found["seconds"] >= 0.4
 
 
 @linux
-def test_processes_that_run_together_are_added_up(watched):
+def test_processes_that_run_together_are_added_up(watching):
     two = f"import subprocess as s, sys; [p.wait() for p in [s.Popen({python(100, 1.0)!r}) for _ in range(2)]]"
-    found = watched.watch([sys.executable, "-I", "-c", two], ceiling=2.0)
+    found = watching.watch([sys.executable, "-I", "-c", two], ceiling=2.0)
     assert found["code"] == 0
     assert found["together_gib"] > 200 / 1024
 
 
 @linux
-def test_what_passes_its_ceiling_is_ended(watched):
-    found = watched.watch(python(200, 60.0), ceiling=0.1)
+def test_what_passes_its_ceiling_is_ended(watching):
+    found = watching.watch(python(200, 60.0), ceiling=0.1)
     assert found["killed"] and found["code"] == -9
     assert found["seconds"] < 30
 
 
-def test_the_exit_code_is_told(watched):
-    assert watched.watch([sys.executable, "-I", "-c", "raise SystemExit(3)"], ceiling=8.0)["code"] == 3
+def test_the_exit_code_is_told(watching):
+    assert watching.watch([sys.executable, "-I", "-c", "raise SystemExit(3)"], ceiling=8.0)["code"] == 3
