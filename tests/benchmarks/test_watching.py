@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "watching.py"
-TAKE = "import time; a = bytearray({megabytes} * 2**20); a[::4096] = b'x' * len(a[::4096]); print('taken'); time.sleep({seconds})"
+TAKE = "import time; a = bytearray({megabytes} * 2**20); a[::4096] = b'x' * len(a[::4096]); "
+TAKE += "print('taken'); time.sleep({seconds})"
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks into Linux's /proc")
 
 
