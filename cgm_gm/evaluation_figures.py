@@ -175,13 +175,15 @@ def deviations(table: pd.DataFrame, synthetic: bool) -> Figure:
         for number, model in enumerate(models):
             values = table[table["model"] == model].set_index("measure")[part].reindex(measures)
             at = np.arange(len(measures)) + (number - 0.5 * (len(models) - 1)) * width
-            axis.bar(at, values, width, color=COLOURS[number % len(COLOURS)], label=model)
+            again = "//" if number >= len(COLOURS) else None  # colours that stand twice are told apart
+            axis.bar(at, values, width, color=COLOURS[number % len(COLOURS)], label=model, hatch=again, edgecolor="w")
         axis.set_xticks(range(len(measures)), [f"{each:g}" if isinstance(each, float) else each for each in measures])
         axis.set_title(title, fontsize=9, loc="left")
         axis.set_xlabel("frequency (Hz)")
     axes[0, 0].set_ylabel("deviation of residuals (ln units)")
-    axes[0, 0].set_ylim(0.0, 1.6 * table[list(PARTS)].max(axis=None))  # room for the legend
-    axes[0, -1].legend(fontsize=7, loc="upper right")
+    axes[0, 0].set_ylim(0.0, 1.05 * table[list(PARTS)].max(axis=None))
+    named = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return mark_synthetic(figure, synthetic)
 
 

@@ -26,7 +26,7 @@ def test_records_near_to_far(unseen):
 
 def test_records_side_by_side(unseen):
     figure = evaluation_figures.spectrograms(unseen, unseen.waveforms[::-1], 2)
-    assert {"velocity\n(m/s)", "frequency (Hz)", "time (s)", "log10 power"} <= labels_of(figure)
+    assert {"velocity\n(m/s)", "frequency (Hz)", "time (s)", "log10 power ((m/s)²)"} <= labels_of(figure)
     assert "SYNTHETIC DATA" in [text.get_text() for text in figure.texts]
     figure = evaluation_figures.spectra(unseen, np.stack([unseen.waveforms, 2.0 * unseen.waveforms], axis=1), 2)
     line = figure.axes[0].lines
