@@ -267,4 +267,6 @@ def _event(given: dict[str, Any], origin: str) -> Event:
 
 
 def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError(f"{value} is no number")
     return math.nan if value is None or value == "" else float(value)

@@ -98,7 +98,9 @@ def numbers(cells: pd.Series, column: str, where: str) -> np.ndarray:
 
 
 def floats(cells: pd.Series) -> np.ndarray:
-    """Cells as float64 (N,), NaN where they are no number; whole numbers of any length."""
+    """Cells as float64 (N,), NaN where they are no number, as dates are none; whole numbers of any length."""
+    if cells.dtype.kind in "mM":  # pandas would count the nanoseconds
+        return np.full(len(cells), np.nan)
     if cells.dtype == object:  # a single number of 400 digits is an integer to pandas, and no float
         cells = cells.map(lambda cell: str(cell) if isinstance(cell, int) and abs(cell) > 2**62 else cell)
     return pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)

@@ -27,6 +27,13 @@ def test_true_is_no_number(cells):  # pandas would count it as 1
         numbers(pd.Series(cells, index=[2, 3]), "mag", "a.csv")
 
 
+def test_a_date_is_no_number():
+    dates = pd.Series(pd.to_datetime(["2020-01-31", None]), index=[2, 3])
+    assert np.isnan(floats(dates)).all()
+    with pytest.raises(InputError, match=r"row 2, column 'mag': '2020-01-31.*' is not a number"):
+        numbers(dates, "mag", "a.parquet")
+
+
 def test_a_whole_number_of_any_length_is_a_float_or_infinite():
     found = floats(pd.Series([int("9" * 400), 7, "8.5", "x", None], dtype=object))
     np.testing.assert_array_equal(found, [np.inf, 7.0, 8.5, np.nan, np.nan])
