@@ -83,10 +83,11 @@ def events_from_quakeml(path: Path) -> list[Event]:
     except Unreadable as error:
         raise InputError(f"{path}: cannot be read as QuakeML ({error})") from None
     found = []
-    for event in catalogue:
+    for number, event in enumerate(catalogue, start=1):
         origin = event.preferred_origin() or next(iter(event.origins), None)
         magnitude = event.preferred_magnitude() or next(iter(event.magnitudes), None)
-        name = event.resource_id.id.rsplit("/", 1)[-1].rsplit("eventid=", 1)[-1].split("&")[0]
+        given = event.resource_id.id if event.resource_id else f"event{number}"
+        name = given.rsplit("/", 1)[-1].rsplit("eventid=", 1)[-1].split("&")[0]
         place = (origin.latitude, origin.longitude) if origin else (math.nan, math.nan)
         depth = origin.depth / 1000.0 if origin and origin.depth is not None else math.nan
         time = origin.time.timestamp if origin and origin.time else None

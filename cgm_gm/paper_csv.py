@@ -8,6 +8,7 @@ frequency (Hz), number of steps, dt (s), least and greatest frequency (Hz), numb
 import contextlib
 import gzip
 import itertools
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from shared.command import InputError
 NAMES = ("event_id", "source_lat", "source_lon", "station_lat", "station_lon", "depth", "mag", "rate", "steps", "dt")
 NAMES += ("least", "greatest", "frequencies", "distance")
 SAMPLES, DROPPED = 7000, 1000
+EMPTY = re.compile(rb",\s*(?:,|$)|^\s*,")
 KEPT = SAMPLES - DROPPED
 CHUNK = 64  # rows at a time, 4 MB of numbers
 TOLERANCE = (0.2, 5.0)  # share and km by which the distance given may differ from that of the coordinates
@@ -111,7 +113,7 @@ def _chunk(block: list[bytes], first: int, path: Path, layers: Layers, minimum_s
 
 def _number(field: bytes) -> float:
     try:
-        return float(field)
+        return float("nan") if b"_" in field else float(field)  # Python takes 1_0 for 10
     except ValueError:
         return float("nan")
 
@@ -124,7 +126,8 @@ def _samples(text: bytes) -> np.ndarray:
             found = np.fromstring(text, sep=",")
     except (DeprecationWarning, ValueError):
         found = np.zeros(0)
-    return found if len(found) == SAMPLES else np.array([_number(each) for each in text.split(b",")])
+    whole = len(found) == SAMPLES and not EMPTY.search(text)  # where a field is blank NumPy gives -1
+    return found if whole else np.array([_number(each) for each in text.split(b",")])
 
 
 def _row(name: str, station: str, known: dict, samples: np.ndarray, layers: Layers, minimum_snr: float) -> dict:

@@ -156,14 +156,15 @@ def _from_quakeml(path: Path) -> Catalogue:
     except Unreadable as error:
         raise InputError(f"{path}: cannot be read as QuakeML ({error})") from None
     rows = []
-    for event in events:
+    for number, event in enumerate(events, start=1):
         origins = [each for each in event.origins if each.origin_type == "centroid"]
         origin = next(iter(origins), None) or event.preferred_origin() or next(iter(event.origins), None)
         moments = [each for each in event.magnitudes if (each.magnitude_type or "").lower().startswith("mw")]
         magnitude = next(iter(moments), None) or event.preferred_magnitude() or next(iter(event.magnitudes), None)
         mechanism = event.preferred_focal_mechanism() or next(iter(event.focal_mechanisms), None)
         planes = mechanism.nodal_planes if mechanism else None
-        row = {"event_id": event.resource_id.id.rsplit("/", 1)[-1].rsplit("eventid=", 1)[-1].split("&")[0]}
+        given = event.resource_id.id if event.resource_id else f"event{number}"
+        row = {"event_id": given.rsplit("/", 1)[-1].rsplit("eventid=", 1)[-1].split("&")[0]}
         if origin:
             row |= {"time": str(origin.time or ""), "lon": origin.longitude, "lat": origin.latitude}
             row |= {"depth": None if origin.depth is None else origin.depth / 1000.0}  # QuakeML has metres

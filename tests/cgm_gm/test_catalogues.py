@@ -32,6 +32,7 @@ def test_event_json(tmp_path: Path):
     "text",
     [
         '{"magnitude": 3, "magnitude": 4, "latitude": 1, "longitude": 3}',
+        '{"magnitude": true, "latitude": 1, "longitude": 3}',
         "{",
         "[]",
         '{"id": "a"}',
@@ -57,6 +58,8 @@ def test_quakeml(tmp_path: Path):
     found, without = catalogues.events_from_quakeml(tmp_path / "q.xml")
     assert found == Event("abc", ORIGIN.timestamp, 37.8, -122.2, 8.0, 3.5, str(tmp_path / "q.xml"))
     assert np.isnan(without.mag)
+    text = (tmp_path / "q.xml").read_text(encoding="utf-8").replace('publicID="smi:local/event/abc"', "")
+    assert catalogues.events_from_quakeml(write(tmp_path / "r.xml", text))[0].event_id
     with pytest.raises(InputError, match="cannot be read as QuakeML"):
         catalogues.events_from_quakeml(write(tmp_path / "no.xml", "<quakeml>"))
 

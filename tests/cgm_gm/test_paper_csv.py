@@ -135,3 +135,16 @@ def test_files_that_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="no record is left of 1: sampling rate 50 Hz"):
         prepare(config(bad, tmp_path / "w.h5"))
     assert sorted(tmp_path.iterdir()) == sorted([*before, bad])
+
+
+@pytest.mark.parametrize("cell", ["", "  ", "-", "1_0", "nan", "inf"])
+@pytest.mark.parametrize("place", [14, 2481, 7013])
+def test_a_sample_that_is_no_number_is_never_one(cell: str, place: int, tmp_path: Path):  # NumPy reads blanks as -1
+    path = write(tmp_path / "paper.csv", row(0), row(1))
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    lines[1][place] = cell
+    path.write_text("\n".join(map(",".join, lines)) + "\n")
+    ((waveforms, table, rejected),) = paper_csv.chunks(path, config(path, tmp_path / "w.h5"))
+    kept = place < 1014  # the first 1,000 samples are dropped
+    assert (len(table), len(rejected)) == ((2, 0) if kept else (1, 1))
+    assert np.abs(waveforms).max() < 0.01
