@@ -14,6 +14,9 @@ import torch
 from cgm_gm.seismology import ar_pick
 from shared.command import InputError, reason_of
 from shared.hdf5_reading import hdf5
+from shared.torch_archive import check_archive
+from shared.torch_tools import UNREADABLE, RoomFor
+from shared.untrusted import read_json
 
 WEIGHTS = "original"  # of those that SeisBench offers
 RATE = 100.0  # Hz, of PhaseNet
@@ -51,9 +54,13 @@ class PhaseNetPicker:
             if not Path(f"{stem}{ending}").is_file():
                 raise InputError(f"{stem}{ending}: no such file; give the PhaseNet weights that SeisBench saved")
         kind = _phasenet()
+        weights = Path(f"{stem}.pt")
         try:
-            self.model = kind.load(stem).to(device).eval()
-        except (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError) as error:
+            check_archive(weights)  # SeisBench believes what the two files say
+            read_json(Path(f"{stem}.json"))
+            with RoomFor({"all": torch.empty(weights.stat().st_size // 4, device="meta")}):
+                self.model = kind.load(stem).to(device).eval()
+        except UNREADABLE as error:
             raise InputError(f"{stem}.pt: no weights of PhaseNet ({reason_of(error)}); fetch them again") from None
         self.device = torch.device(device)
 

@@ -21,6 +21,7 @@ from hostile_case import Case
 from bliqnet.trained import TrainedModel
 from bliqnet.trained_inverse import TrainedInverse
 from cgm_gm import generators
+from cgm_gm.arrivals import PhaseNetPicker
 from ml4szeq.trained import Classifier
 from shared.torch_tools import load_checkpoint
 
@@ -129,6 +130,7 @@ def cases() -> Iterator[Case]:
     name, model = readers()["BLiqNet model"]
     inverse, training = readers()["BLiqNet inverse"], readers()["BLiqNet training"]
     generator, segments = readers()["CGM-GM generator"], readers()["segments' network"]
+    yield Case("PhaseNet's weights with os.system", _phasenet, lambda path: PhaseNetPicker(path))
     yield Case("a plain pickle named as a checkpoint", _plain_pickle, model)
     old = {"_use_new_zipfile_serialization": False}
     yield Case(
@@ -178,6 +180,12 @@ def cases() -> Iterator[Case]:
     yield Case("BLiqNet whose solver takes 10^12 steps", saved(name, endless), model)
     said = {**content_of(generator[0]), "card": "[" * 1_000_000}
     yield Case("a generator's card of a million brackets", saved(generator[0], said), generator[1])
+
+
+def _phasenet(folder: Path) -> Path:
+    torch.save({"inc.weight": Trap()}, folder / "phasenet.pt")
+    (folder / "phasenet.json").write_text("{}", encoding="utf-8")
+    return folder / "phasenet.pt"
 
 
 def _twice(kind: tuple[str, Any]) -> tuple[str, str]:

@@ -164,7 +164,7 @@ def test_why_nothing_is_left():
         ({"workers": 0}, "--workers 0: give 1 or more"),
         ({"minimum_rate": 0.3}, "--minimum-rate 0.3: must be over twice the low corner"),
         ({"region": (38.0, 37.0, -123.0, -122.0)}, "--region: give south, north, west, east"),
-        ({"layers": Path("none.csv")}, "none.csv: needs columns"),
+        ({"layers": Path("none.csv")}, "none.csv: no such file"),
     ],
 )
 def test_options_that_cannot_be(options: dict, said: str, records: Path, tmp_path: Path):

@@ -171,7 +171,7 @@ def test_files_of_another_kind_or_version(good: Path, tmp_path: Path):
         Classifier.load(tmp_path / "absent.pth")
     content = torch.load(good, weights_only=True)
     for change in (
-        {name: None for name in content if name not in ("kind", "neighbours")},
+        {name: None for name in content if name not in ("kind", "version", "neighbours")},
         {"shape": {**content["shape"], "hidden": [7]}},
         {"shape": {**content["shape"], "colour": 1}},
         {"scaler": {}},
