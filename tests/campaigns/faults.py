@@ -2,9 +2,9 @@
 
     python tests/campaigns/faults.py --cases 100 --others 20
 
-Cases that are in OUTPUT/faults.jsonl already are not run again: the campaign itself may be stopped. It writes the
-counts by kind to OUTPUT/faults.json and OUTPUT/faults.md, and ends with 1 if a case has failed; with --scratch its
-folder stays. What is checked is told in the module `killing`.
+Cases that have passed by OUTPUT/faults.jsonl are not run again: the campaign itself may be stopped, and several may run
+side by side for other kinds. It writes the counts to OUTPUT/faults.json and OUTPUT/faults.md, and ends with 1 if a case
+has failed; with --scratch its folder stays. What is checked is told in the module `killing`.
 """
 
 import collections
@@ -61,8 +61,10 @@ def main(options: Options) -> int:
     log = options.output / "faults.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
     known = read(log)
-    wanted = [(fault, k) for fault in FAULTS for k in range(options.cases if fault == "killed" else options.others)]
-    todo = {name: [each for each in wanted if (name, *each, options.seed) not in known] for name in names}
+    counts = dict.fromkeys(FAULTS, options.others) | {"killed": options.cases}
+    wanted = [(fault, k) for k in range(max(counts.values())) for fault in FAULTS if k < counts[fault]]
+    passed = {key for key, case in known.items() if not case["failures"]}
+    todo = {name: [each for each in wanted if (name, *each, options.seed) not in passed] for name in names}
     total = len(names) * len(wanted)
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as temporary,
@@ -74,7 +76,9 @@ def main(options: Options) -> int:
             bar.set_description(name)
             for case in cases(name, todo[name], options, scratch, data):
                 with log.open("a", encoding="utf-8") as handle:
-                    handle.write(json.dumps({**dataclasses.asdict(case), "seed": options.seed}) + "\n")
+                    handle.write(
+                        json.dumps({**dataclasses.asdict(case), "seed": options.seed, "git_commit": commit()}) + "\n"
+                    )
                 bar.update()
                 if case.failures:
                     bar.write(f"{name} {case.fault} {case.case}: {'; '.join(case.failures)}")
@@ -133,6 +137,12 @@ def differs_in_a_process_of_its_own(name: str, scratch: Path, data: Path, refere
     return killing.unlike_reference(kind, home, reference)
 
 
+def commit() -> str:
+    """Of the code, with a sign where it has been changed since."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
 # --- the counts ------------------------------------------------------------------------------------------------------
 def read(log: Path) -> dict[tuple[str, str, int, int], dict[str, Any]]:
     """The cases that are done, by kind, fault, number and seed; a line cut short is left out."""
@@ -161,8 +171,7 @@ def write_summary(output: Path, known: dict[tuple[str, str, int, int], dict[str,
                     "at_a_change": sum(case["how"] == "at a change" for case in found),
                     "left": dict(collections.Counter(case["left"] for case in found)),
                 }
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    summary = {"git_commit": commit, "seed": seed, "kinds": kinds}
+    summary = {"git_commit": commit(), "seed": seed, "kinds": kinds}
     runs.write_json(output / "faults.json", summary)
     lines = [f"| went on as if never | {' | '.join(FAULTS)} |", "| --- |" + " --- |" * len(FAULTS)]
     for name, faults in kinds.items():

@@ -27,7 +27,7 @@ from script_running import ROOT
 from shared import runs
 from shared.torch_tools import save_checkpoint
 
-SHORT = {"killed": 2, "interrupted": 1, "disk full": 1}  # cases of each fault
+SHORT = {"killed": 1, "interrupted": 1, "disk full": 1}  # cases of each fault
 NAME = "ml4szeq-train"
 
 
