@@ -30,7 +30,7 @@ def azimuth(source_lat, source_lon, station_lat, station_lon) -> np.ndarray:
     turn = np.radians(station_lon) - np.radians(source_lon)
     east = np.sin(turn) * np.cos(second)
     north = np.cos(first) * np.sin(second) - np.sin(first) * np.cos(second) * np.cos(turn)
-    return np.degrees(np.arctan2(east, north)) % 360.0
+    return np.degrees(np.arctan2(east, north)) % 360.0 % 360.0  # a hair west of north is 360 after the first
 
 
 @dataclasses.dataclass(frozen=True)

@@ -123,7 +123,8 @@ def test_correlations_are_symmetric_and_within_one(seed, n):
     found = scores.interperiod_correlation(terms)
     np.testing.assert_allclose(found, found.T, rtol=1e-12)
     assert (np.abs(found[np.isfinite(found)]) <= 1).all()
-    np.testing.assert_allclose(np.diag(found), 1.0, rtol=1e-9)
+    own = np.diag(found)  # NaN with fewer pairs than say anything
+    np.testing.assert_allclose(own[np.isfinite(own)], 1.0, rtol=1e-9)
     scaled = scores.interperiod_correlation(terms * [1.0, 2.0, -3.0, 0.5] + [0.0, 5.0, 1.0, -2.0])
     signs = np.array([1.0, 1.0, -1.0, 1.0])
     np.testing.assert_allclose(scaled, found * np.outer(signs, signs), rtol=1e-7, atol=1e-9)

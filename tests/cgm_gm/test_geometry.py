@@ -17,6 +17,10 @@ def test_azimuths_go_clockwise_from_north():
     np.testing.assert_allclose(azimuth(37.5, -122.0, lat, lon) % 360.0, [0.0, 90.0, 180.0, 270.0], atol=0.01)
 
 
+def test_north_is_0_and_never_360():
+    assert azimuth(0.0, 0.0, 14.0, -180.0) < 360.0  # a hair west of north by rounding
+
+
 def test_a_known_line():
     # San Francisco to Los Angeles: 559 km, initial bearing 137 degrees (published great-circle figures)
     assert epicentral_distance(37.7749, -122.4194, 34.0522, -118.2437) == pytest.approx(559.1, rel=2e-3)
