@@ -76,6 +76,8 @@ def _plain(value: Any) -> Any:
         if value.dtype.hasobject:
             return [str(value.dtype), value.shape, value.tolist()]
         return [str(value.dtype), value.shape, value.tobytes()]
+    if isinstance(value, str) and value.startswith("{"):
+        return _plain(json.loads(value))
     return repr(value) if isinstance(value, float) else value  # NaN is like NaN, and -0.0 not like 0.0
 
 
@@ -87,18 +89,12 @@ def _of_member(name: str, content: bytes) -> Any:
 
 
 def _of_hdf5(file: h5py.File) -> dict[str, Any]:
-    found = {f"@{name}": _attribute(value) for name, value in file.attrs.items()}
+    found = {f"@{name}": _plain(value) for name, value in file.attrs.items()}
 
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
-        found.update({f"{name}@{key}": _attribute(value) for key, value in node.attrs.items()})
+        found.update({f"{name}@{key}": _plain(value) for key, value in node.attrs.items()})
         if isinstance(node, h5py.Dataset):
             found[name] = _plain(node[()])
 
     file.visititems(visit)
     return found
-
-
-def _attribute(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("{"):
-        return _plain(json.loads(value))
-    return _plain(value)
