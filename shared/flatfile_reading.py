@@ -198,7 +198,7 @@ def _workbook(content: bytes, where: str) -> Iterator[Sheet]:
         check_workbook(content)
         book = pd.ExcelFile(io.BytesIO(content), engine="calamine")
     except Bomb as error:
-        raise InputError(f"{where}: {error}; no workbook of records is like that") from None
+        raise InputError(f"{where}: {error}") from None
     except (CalamineError, ValueError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise broken from error
     with book:
@@ -217,7 +217,7 @@ def _parquet(content: bytes, where: str) -> Sheet:
     try:
         table = _parquet_table(content)
     except Bomb as error:
-        raise InputError(f"{where}: {error}; no table of records is like that") from None
+        raise InputError(f"{where}: {error}; write the table again, or as CSV") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{where}: not a readable Parquet file (cut short or damaged?); get it again") from error
     header = [str(name) for name in table.columns]

@@ -132,7 +132,7 @@ def _check_depth(value: Any) -> None:
 def check_unpacked(claimed: int, size: int) -> None:
     """Refuse ``claimed`` bytes in memory of a file of ``size`` bytes, as a `Bomb`, beyond `FLOOR` and `RATIO`."""
     if claimed > max(FLOOR, RATIO * size):
-        raise Bomb(f"{size:,} bytes claim to be {claimed:,}")
+        raise Bomb(f"{size:,} bytes claim to be {claimed:,}, which nothing sound does")
 
 
 def check_zip(archive: zipfile.ZipFile, size: int) -> None:

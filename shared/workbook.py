@@ -18,6 +18,8 @@ FLOOR, RATIO = 16_000_000, 60  # bytes that any workbook may unpack to, and to e
 SPARSEST = 1_000_000  # cells that any sheet may span, or else as many for each byte of its XML as there may be
 STRINGS = "xl/sharedStrings.xml"
 _ROW, _COLUMN = re.compile(rb"\br=[\"'][A-Z]*([0-9]+)"), re.compile(rb"\br=[\"']([A-Z]+)")
+_EMPTY_CELL = re.compile(rb"<(?:\w+:)?c\b[^<>]*/>")
+_EMPTY_ROW = re.compile(rb"<(?:\w+:)?row\b[^<>]*(?:/>|>\s*</(?:\w+:)?row>)")
 _SHARED = re.compile(rb"<(?:\w+:)?c [^>]*t=[\"']s[\"'][^>]*>\s*<(?:\w+:)?v>([0-9]+)")
 _TEXT = re.compile(rb"<(?:\w+:)?si>(.*?)</(?:\w+:)?si>", re.DOTALL)
 
@@ -37,7 +39,7 @@ def check_workbook(content: bytes) -> None:
         members = archive.infolist()
         unpacked = sum(member.file_size for member in members)
         if unpacked > min(MOST_UNPACKED, max(FLOOR, RATIO * len(content))):
-            raise Bomb(f"{len(content):,} bytes unpack to {unpacked:,}")
+            raise Bomb(f"{len(content):,} bytes unpack to {unpacked:,}; save it as CSV")
         names = {member.filename for member in members}
         if "xl/workbook.xml" not in names:
             raise ValueError("no xlsx")
@@ -48,14 +50,25 @@ def check_workbook(content: bytes) -> None:
 
 
 def _check_sheet(sheet: bytes, lengths: np.ndarray, size: int) -> None:
-    rows = max(map(int, set(_ROW.findall(sheet))), default=0)
-    columns = max(map(_number, set(_COLUMN.findall(sheet))), default=0)
-    if rows * columns > max(SPARSEST, len(sheet)) or rows * columns > MOST_CELLS:
-        raise Bomb(f"a sheet of {rows:,} rows and {columns:,} columns in {len(sheet):,} bytes")
+    most = min(MOST_CELLS, max(SPARSEST, len(sheet)))
+    rows, columns = _span(sheet)
+    if rows * columns > most:  # perhaps by cells that have but a colour, which nobody makes room for
+        rows, columns = _span(_EMPTY_ROW.sub(b"", _EMPTY_CELL.sub(b"", sheet)))
+    if rows * columns > most:
+        raise Bomb(
+            f"a sheet of {rows:,} rows and {columns:,} columns in {len(sheet):,} bytes; delete what stands far from "
+            "the table"
+        )
     if len(lengths) and (told := np.array(_SHARED.findall(sheet), dtype=np.int64)).size:
         text = int(lengths[told[told < len(lengths)]].sum())
         if text > max(64_000_000, 20 * size):
-            raise Bomb(f"{text:,} bytes of text in a workbook of {size:,}")
+            raise Bomb(f"{text:,} bytes of text in a workbook of {size:,}; save it as CSV")
+
+
+def _span(sheet: bytes) -> tuple[int, int]:
+    """Rows and columns from the first cell to the last that is named."""
+    rows = max(map(int, set(_ROW.findall(sheet))), default=0)
+    return rows, max(map(_number, set(_COLUMN.findall(sheet))), default=0)
 
 
 def _number(letters: bytes) -> int:

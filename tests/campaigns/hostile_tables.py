@@ -77,6 +77,10 @@ def cases() -> Iterator[Case]:
     """All of them."""
     far = b'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
     yield Case("xlsx: two cells in opposite corners", workbook(far), _flatfile)
+    empty = b'<row r="1"><c r="A1"><v>1</v></c></row>' + b"".join(
+        b'<row r="1048576"><c r="XFD1048576" t="%s"/></row>' % kind for kind in (b"s", b"str", b"inlineStr", b"n", b"b")
+    )
+    yield Case("xlsx: empty cells in the far corner", workbook(empty), _flatfile)
     yield Case("xlsx: 300 MB of blanks, deflated", workbook(b" " * 300_000_000), _flatfile)
     cells = b"".join(b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (k, k) for k in range(1, 20_001))
     yield Case(

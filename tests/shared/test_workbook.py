@@ -41,11 +41,23 @@ def test_records_are_let_through():
     check_workbook(b"\xd0\xcf\x11\xe0 an xls of old is not looked into")
 
 
-@pytest.mark.parametrize("cell", [b'<c r="XFD1048576"/>', b"<x:c r='ZZ9000'/>", b'<row r="1048576"><c r="AA1"/></row>'])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b'<c r="XFD1048576"><v>1</v></c>',
+        b"<x:c r='ZZ9000'><x:v>1</x:v></x:c>",
+        b'<row r="1048576"><c r="AA1"><v>1</v></c></row>',
+    ],
+)
 def test_a_far_cell_is_refused(cell):
     for name in (SHEET, "xl/other.xml"):
         with pytest.raises(Bomb, match="a sheet of"):
             check_workbook(workbook(rows(3) + cell, name=name))
+
+
+def test_cells_that_have_but_a_colour_take_no_room():
+    far = b'<row r="1048576" spans="1:3"><c r="A1048576" s="1"/><c r="XFD1048576" s="1" /></row><row r="1048575"/>'
+    check_workbook(workbook(rows(3) + far))
 
 
 def test_a_text_for_many_cells_is_counted_for_each():
