@@ -27,6 +27,8 @@ class Kind:
     progress: str | None = None  # file below the case's folder that counts what is finished ...
     step: int = 1  # ... in steps of so many ...
     total: int = 0  # ... to so many
+    # files of a run -> script and options that read it; None: --resume, when results.json is gone
+    read_by: dict[str, tuple[str | None, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
@@ -55,6 +57,9 @@ SCENARIO = ("--mag", "3.4", "--source-lat", "37.77", "--source-lon", "-122.15", 
 GRID = ("--grid", "12", "16", "--realizations", "2", "--batch", "64")
 SMALL = ("--trial-members", "1", "--epochs", "4", "--units", "4", "32")
 
+RESUMED = (None, ())
+PREDICTED = ("--run", "{run}", "--input", "{data}/flatfile.csv", "--output", "out.csv")
+
 KINDS = {
     "bliqnet-train": Kind(
         "bliqnet/train_bliqnet.py",
@@ -67,6 +72,11 @@ KINDS = {
         },
         state="training.pt",
         epoch=_torch_epoch,
+        read_by={
+            "training.pt": RESUMED,
+            "best_liquid_model.pth": ("bliqnet/predict_bliqnet.py", PREDICTED),
+            "inverse.pth": ("bliqnet/predict_bliqnet.py", (*PREDICTED, "--inverse")),
+        },
     ),
     "cvae_sa-train": Kind(
         "cvae_sa/train_cvae.py",
@@ -75,6 +85,7 @@ KINDS = {
         loads={"training.npz": (), "cvae.keras": ("cvae_sa.trained:TrainedCVAE.load",)},
         state="training.npz",
         epoch=_keras_epoch(3),
+        read_by={"training.npz": RESUMED, "cvae.keras": ("cvae_sa/predict_cvae.py", PREDICTED)},
     ),
     "cgm_gm-train": Kind(
         "cgm_gm/train_cgm.py",
@@ -86,6 +97,10 @@ KINDS = {
         },
         state="training.pt",
         epoch=_torch_epoch,
+        read_by={
+            "training.pt": RESUMED,
+            "generator.pt": ("cgm_gm/generate_points.py", ("--run", "{run}", *SCENARIO, "--output", "out.h5")),
+        },
     ),
     "ml4szeq-train": Kind(
         "ml4szeq/train_fcn.py",
@@ -93,6 +108,10 @@ KINDS = {
         "ml4szeq",
         finished=("*.pth",),
         loads={"*.pth": ("ml4szeq.trained:Classifier.load",)},
+        read_by={
+            "[!f]*.pth": RESUMED,  # of a split
+            "final.pth": ("ml4szeq/predict_segments.py", (*PREDICTED[:3], "{data}/segments.csv", *PREDICTED[4:])),
+        },
     ),
     "cvae_sa-search": Kind(
         "cvae_sa/search_cvae.py",
@@ -100,6 +119,7 @@ KINDS = {
         "cvae_sa-search",
         finished=("trials/*.json",),
         loads={"trials/*.json": ()},
+        read_by={"trials/*.json": RESUMED},
     ),
     "cgm_gm-search": Kind(
         "cgm_gm/train_hyperopt.py",
@@ -107,6 +127,7 @@ KINDS = {
         "cgm_gm-search",
         finished=("trials/*/trial.json",),
         loads={"trials/*/trial.json": (), "trials/*/generator.pt": ("cgm_gm.generator:Generator.load", "cpu")},
+        read_by={"trials/*/trial.json": RESUMED},
     ),
     "ml4szeq-search": Kind(
         "ml4szeq/random_search.py",
@@ -114,6 +135,7 @@ KINDS = {
         "ml4szeq-search",
         finished=("trials/*.json", "refits/*.json"),
         loads={"trials/*.json": (), "refits/*.json": ()},
+        read_by={"trials/*.json": RESUMED, "refits/*.json": RESUMED},
     ),
     "cgm_gm-generate": Kind(
         "cgm_gm/generate_points.py",

@@ -29,8 +29,11 @@ import killing  # noqa: E402
 from fault_kinds import KINDS, MODEL, make_data  # noqa: E402
 from fork_server import ForkServer  # noqa: E402
 from killing import FAULTS  # noqa: E402
+from truncating import FAULT, truncated  # noqa: E402
 
 from shared import runs  # noqa: E402
+
+COLUMNS = (*FAULTS, FAULT)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Options:
     """Cases at a time."""
     only: tuple[str, ...] = ()
     """Kinds to try; none given: all."""
+    lengths: int = 20
+    """Lengths to which each checkpoint of each kind is cut."""
     seed: int = 0
     """Of the moments."""
     output: Path = Path("runs/campaigns")
@@ -63,9 +68,12 @@ def main(options: Options) -> int:
     known = read(log)
     counts = dict.fromkeys(FAULTS, options.others) | {"killed": options.cases}
     wanted = [(fault, k) for k in range(max(counts.values())) for fault in FAULTS if k < counts[fault]]
+    cut = {name: [(FAULT, k) for k in range(options.lengths * len(KINDS[name].read_by))] for name in names}
     passed = {key for key, case in known.items() if not case["failures"]}
-    todo = {name: [each for each in wanted if (name, *each, options.seed) not in passed] for name in names}
-    total = len(names) * len(wanted)
+    todo = {
+        name: [each for each in [*cut[name], *wanted] if (name, *each, options.seed) not in passed] for name in names
+    }
+    total = len(names) * len(wanted) + sum(map(len, cut.values()))
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as temporary,
         tqdm(total=total, initial=total - sum(map(len, todo.values())), unit="case") as bar,
@@ -116,7 +124,11 @@ def cases(name: str, wanted: list[tuple[str, int]], options: Options, scratch: P
         def work(each: tuple[str, int]) -> killing.Case:
             server, began, home = idle.popleft(), time.monotonic(), scratch / f"{name}-{each[0]}-{each[1]}"
             try:
-                case = killing.faulted(name, *each, options.seed, server, home, data, reference)
+                if each[0] == FAULT:
+                    lengths = (each[1], options.lengths, options.seed)
+                    case = truncated(name, *lengths, server, home, data, folder)
+                else:
+                    case = killing.faulted(name, *each, options.seed, server, home, data, reference)
             finally:
                 idle.append(server)
             return dataclasses.replace(case, seconds=round(time.monotonic() - began, 2))
@@ -160,7 +172,7 @@ def write_summary(output: Path, known: dict[tuple[str, str, int, int], dict[str,
     """Write and return the counts by kind and fault."""
     kinds: dict[str, Any] = {}
     for name in KINDS:
-        for fault in FAULTS:
+        for fault in COLUMNS:
             found = [case for (kind, of, _, seeded), case in known.items() if (kind, of, seeded) == (name, fault, seed)]
             if found:
                 kinds.setdefault(name, {})[fault] = {
@@ -173,9 +185,9 @@ def write_summary(output: Path, known: dict[tuple[str, str, int, int], dict[str,
                 }
     summary = {"git_commit": commit(), "seed": seed, "kinds": kinds}
     runs.write_json(output / "faults.json", summary)
-    lines = [f"| went on as if never | {' | '.join(FAULTS)} |", "| --- |" + " --- |" * len(FAULTS)]
+    lines = [f"| went on, or was refused in a line | {' | '.join(COLUMNS)} |", "| --- |" + " --- |" * len(COLUMNS)]
     for name, faults in kinds.items():
-        counts = [f"{each['passed']} of {each['cases']}" if (each := faults.get(fault)) else "" for fault in FAULTS]
+        counts = [f"{each['passed']} of {each['cases']}" if (each := faults.get(fault)) else "" for fault in COLUMNS]
         lines.append(f"| {name} | {' | '.join(counts)} |")
     runs.write_text(output / "faults.md", "\n".join(lines) + "\n")
     return summary

@@ -187,6 +187,7 @@ def _work(request: dict[str, Any], moment: dict[str, float], writers: dict[str, 
     os.dup2(writers["said"], 2)
     if "powerless" in moment:
         _give_up_rights()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
     _watch(writers["changes"], moment, trigger)
     code: Any = 1
     try:

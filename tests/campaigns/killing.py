@@ -105,7 +105,7 @@ def _check_words(case: Case, said: str, home: Path) -> None:
 def _go_on(
     case: Case, kind: Kind, server: ForkServer, home: Path, data: Path, reference: Reference, again: float | None
 ) -> None:
-    run = _run(kind, home)
+    run = begun_run(kind, home)
     case.left = _left(kind, home, run)
     kept = _look(case, kind, server, home, run)
     words = ("--resume", str(run)) if kind.runs and case.left != "nothing" else options_of(kind, data)
@@ -113,14 +113,14 @@ def _go_on(
         second = server.run(kind.script, *words, cwd=home, moment={"after": again})
         if second["code"] == FAULTS["killed"]:
             case.faults += 1
-            run = _run(kind, home)
+            run = begun_run(kind, home)
             if case.left == "nothing" and kind.runs and run is not None and _left(kind, home, run) != "nothing":
                 words = ("--resume", str(run))
             case.left = _left(kind, home, run)
             kept = {**kept, **_look(case, kind, server, home, run)}
     complete = kind.runs is not None and _left(kind, home, run) == "complete"
     last = server.run(kind.script, *words, cwd=home)
-    run = _run(kind, home)
+    run = begun_run(kind, home)
     wanted = 2 if complete else 0
     if last["code"] != wanted or "Traceback" in last["said"]:
         case.failures.append(f"going on ended with {last['code']}, not {wanted}: {last['said'][-400:]}")
@@ -210,7 +210,7 @@ def options_of(kind: Kind, data: Path) -> tuple[str, ...]:
     return tuple(each.replace("{data}", str(data)) for each in kind.options)
 
 
-def _run(kind: Kind, home: Path) -> Path | None:
+def begun_run(kind: Kind, home: Path) -> Path | None:
     """The newest run folder that has been begun, other than the older one."""
     if kind.runs is None:
         return None
@@ -230,7 +230,7 @@ def _left(kind: Kind, home: Path, run: Path | None) -> str:
 
 def _result(kind: Kind, home: Path) -> Path:
     """The folder that holds what the work has made."""
-    return home if kind.runs is None else _run(kind, home)
+    return home if kind.runs is None else begun_run(kind, home)
 
 
 def _moment(fault: str, rng: np.random.Generator, reference: Reference) -> dict[str, float]:

@@ -215,4 +215,4 @@ def test_the_counts_are_by_kind_and_fault(tmp_path: Path):
         **{"cases": 3, "passed": 2, "failed": 1, "faults": 3, "at_a_change": 0, "left": {}}
     }
     table = (tmp_path / "faults.md").read_text(encoding="utf-8")
-    assert f"| {NAME} | 2 of 3 |  |  | 1 of 1 |" in table
+    assert f"| {NAME} | 2 of 3 |  |  | 1 of 1 |  |" in table
