@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,14 @@ from cgm_gm.quality import Rejected
 from cgm_gm.travel_times import Layers
 from cgm_gm.waveform_file import COLUMNS, NUMBERS, SAMPLING_RATE
 from shared.command import InputError
+from shared.untrusted import FLOOR, LONGEST_LINE, RATIO
 
 NAMES = ("event_id", "source_lat", "source_lon", "station_lat", "station_lon", "depth", "mag", "rate", "steps", "dt")
 NAMES += ("least", "greatest", "frequencies", "distance")
 SAMPLES, DROPPED = 7000, 1000
 EMPTY = re.compile(rb",\s*(?:,|$)|^\s*,")
 KEPT = SAMPLES - DROPPED
+MOST_BLANK = 1000  # lines, one after the other
 CHUNK = 64  # rows at a time, 4 MB of numbers
 TOLERANCE = (0.2, 5.0)  # share and km by which the distance given may differ from that of the coordinates
 Chunk = tuple[np.ndarray, pd.DataFrame, list[tuple[str, str]]]
@@ -75,7 +78,7 @@ def chunks(path: Path, config: PrepareConfig) -> Iterator[Chunk]:
         raw = stack.enter_context(path.open("rb"))
         content = stack.enter_context(gzip.open(raw)) if path.suffix.lower() == ".gz" else raw
         bar = stack.enter_context(tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True))
-        lines = filter(bytes.strip, content)
+        lines = _lines(content, path)
         try:
             while block := list(itertools.islice(lines, CHUNK)):
                 yield _chunk(block, row, path, layers, config.minimum_snr)
@@ -85,6 +88,17 @@ def chunks(path: Path, config: PrepareConfig) -> Iterator[Chunk]:
             raise InputError(f"{path}, after row {row}: cannot be read ({error}); is the file cut short?") from None
     if not row:
         raise InputError(f"{path}: the file is empty; it needs a row for each record")
+
+
+def _lines(content: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The lines that are not blank; a file that is no table, or unpacks to far more than it is, is refused."""
+    size, told, blank = path.stat().st_size, 0, 0
+    while line := content.readline(LONGEST_LINE + 1):
+        told, blank = told + len(line), 0 if line.strip() else blank + 1
+        if len(line) > LONGEST_LINE or blank > MOST_BLANK or told > max(FLOOR, RATIO * size):
+            raise InputError(f"{path}: too long a line, too many blank ones, or packed too well; is it a table?")
+        if not blank:
+            yield line
 
 
 def _chunk(block: list[bytes], first: int, path: Path, layers: Layers, minimum_snr: float) -> Chunk:

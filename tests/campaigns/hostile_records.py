@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from hostile_case import Case
+from hostile_case import Case, written
 
 from cgm_gm.config import PrepareConfig
 from cgm_gm.preparation import prepare
@@ -95,6 +95,9 @@ def cases() -> Iterator[Case]:
         named="a.mseed",
         allowed=ALLOWED,
     )
+    for what, content in {"zeros": b"\0", "blank lines": b"\n", "digits": b"1,"}.items():
+        packed_table = gzip.compress(content * (30_000_000 // len(content)), 1) * 10
+        yield Case(f"the paper's CSV: 300 MB of {what} in a .gz", written("a.csv.gz", packed_table), _prepare)
     yield Case("a pipe among the records", _pipe, _prepare, named="records", allowed=ALLOWED)
 
 

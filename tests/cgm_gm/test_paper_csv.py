@@ -148,3 +148,11 @@ def test_a_sample_that_is_no_number_is_never_one(cell: str, place: int, tmp_path
     kept = place < 1014  # the first 1,000 samples are dropped
     assert (len(table), len(rejected)) == ((2, 0) if kept else (1, 1))
     assert np.abs(waveforms).max() < 0.01
+
+
+@pytest.mark.parametrize("content", [b"\n" * 2000, b"1" * 1_100_000, b"1,2\n"])
+def test_what_is_no_table_is_refused_before_it_is_unpacked(tmp_path, content):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(content, 1))
+    with pytest.raises(InputError, match=r"a\.csv\.gz(: too long a line|, row 1: 2 columns)"):
+        list(paper_csv.chunks(path, PrepareConfig(inputs=(path,), output=tmp_path / "a.h5")))
