@@ -229,7 +229,7 @@ def test_prediction_refuses_in_one_line(trained: Path, tmp_path: Path):
     (tmp_path / "bad.csv").write_text("mag,rake,hypo_depth,rjb,vs30\n5.0,0,10,near,400\n", encoding="utf-8")
     run_folder = latest(trained)
     for options, said in (
-        (("--input", "s.csv", "--output", "out.csv"), "no complete run yet"),
+        (("--run", "absent", "--input", "s.csv", "--output", "out.csv"), "absent: no such run folder"),
         (("--run", run_folder, "--input", "s.csv", "--output", "s.csv"), "the input itself"),
         (("--run", run_folder, "--input", "s.csv", "--output", "."), "is a folder"),
         (("--run", run_folder, "--input", "absent.csv", "--output", "out.csv"), "absent.csv"),

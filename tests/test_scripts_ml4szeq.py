@@ -279,7 +279,6 @@ def test_what_predicting_refuses(trained: Path, data: Path, tmp_path: Path):
         ((*run, "--input", "own.csv", "--output", "own.csv"), "is the input itself"),
         ((*run, "--input", "tables", "--output", "tables/sam.csv"), "is the input itself"),
         ((*run, "--input", "own.csv", "--output", "kept"), "is a folder"),
-        (("--input", "own.csv", "--output", "out.csv"), "no complete run yet"),
         (("--run", "absent", "--input", "own.csv", "--output", "out.csv"), "absent: no such run folder"),
         (("--run", "kept", "--input", "own.csv", "--output", "out.csv"), "final.pth: no such checkpoint"),
         ((*run, "--input", "own.csv"), "missing --output"),
