@@ -119,6 +119,11 @@ def test_what_is_given_is_escaped():
     assert page.text.count(bad) == 13  # the title twice, and every other place once
 
 
+def test_links_are_relative_quoted_and_escaped():
+    page = Report("t", synthetic=False).section("s").links([("a <b>", "runs/x y/report.html", "of & c")]).html()
+    assert '<li><a href="runs/x%20y/report.html">a &lt;b&gt;</a> of &amp; c</li>' in page
+
+
 def test_numbers_are_formatted_by_their_kind():
     table = pd.DataFrame(
         {
