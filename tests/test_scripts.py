@@ -17,6 +17,7 @@ TESTED = {TRAIN, PREDICT, EVALUATE, "shared/inspect_flatfile.py", "shared/decomp
 TESTED |= {f"cvae_sa/{verb}_cvae.py" for verb in ("train", "predict", "explain")}  # in test_scripts_cvae.py
 TESTED |= {"cvae_sa/evaluate_cvae.py"}  # in test_scripts_cvae_evaluation.py
 TESTED |= {"cvae_sa/search_cvae.py"}  # in cvae_sa/test_search.py
+TESTED |= {"shared/publish_run.py", "shared/demo.py"}  # in shared/test_pretrained.py and test_demonstration.py
 TESTED |= {"cgm_gm/train_cgm.py"}  # in test_scripts_cgm.py
 TESTED |= {"cgm_gm/test_best_model.py"}  # in cgm_gm/test_test_best_model.py
 TESTED |= {
@@ -338,7 +339,7 @@ def test_training_refuses_a_used_folder_and_a_period_that_is_not_there(flatfile:
 
 def test_prediction_without_a_run_or_with_a_spoiled_checkpoint(flatfile: Path, trained: Path, tmp_path: Path):
     options = ("--input", flatfile, "--output", "out.csv")
-    refuse(PREDICT, *options, cwd=tmp_path, said="no complete run yet")
+    refuse(PREDICT, "--run", "absent", *options, cwd=tmp_path, said="absent: no such run folder")
     whole = (trained / "runs" / "bliqnet" / "latest" / "best_liquid_model.pth").read_bytes()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}", encoding="utf-8")
