@@ -2,7 +2,8 @@
 
 Yeo and Johnson (2000): for x >= 0, ((x + 1)^L - 1) / L, or ln(x + 1) where L = 0; for x < 0,
 -((1 - x)^(2 - L) - 1) / (2 - L), or -ln(1 - x) where L = 2. Exponents L are of the greatest likelihood
-(scikit-learn); then mean 0, standard deviation 1. Features keep their units, as published.
+(scikit-learn), but 1 where that one leaves nothing of a small spread far from zero; then mean 0, standard deviation 1.
+Features keep their units, as published.
 """
 
 import dataclasses
@@ -13,6 +14,9 @@ import numpy as np
 from sklearn.preprocessing import PowerTransformer
 
 SMALL = 1e-3  # standard deviation below which a feature, such as a curvature in 1/m, is measured in units of it
+PRECISE = (
+    1e-8  # an exponent that leaves less of a spread, beside the values, leaves rounding: the feature stays as it is
+)
 LARGEST = 4.0  # standard deviations: an exponent can carry a value that training has not seen very far out
 
 
@@ -36,6 +40,10 @@ class Scaler:
         unit = np.where(varied & (std < SMALL), std, 1.0)
         exponent = _exponents((known / unit).tobytes(), known.shape)
         moved = yeo_johnson(known / unit, exponent)
+        lost = varied & (moved.std(axis=0) < PRECISE * np.abs(moved).max(axis=0))
+        if lost.any():
+            exponent = np.where(lost, 1.0, exponent)
+            moved = yeo_johnson(known / unit, exponent)
         mean = np.where(varied, moved.mean(axis=0), moved[0])
         return cls(median, unit, exponent, mean, np.where(varied, moved.std(axis=0), 1.0))
 

@@ -105,3 +105,11 @@ def test_test_rows_do_not_reach_the_scaler():
     assert scalers[0].content() == scalers[1].content()
     fitted = Scaler.fit(segments.table[list(segments.features)].to_numpy()[train])
     assert fitted.content() == scalers[0].content()
+
+
+def test_a_small_spread_far_from_zero_is_not_lost_to_an_extreme_exponent():
+    values = -1.625 + 0.01 * np.random.default_rng(173340).normal(size=(60, 1))
+    scaler = Scaler.fit(values)
+    found = scaler.apply(values)[:, 0]
+    np.testing.assert_allclose([found.mean(), found.std()], [0.0, 1.0], rtol=0, atol=0.05)
+    assert (np.diff(found[np.argsort(values[:, 0])]) > 0).all()
