@@ -7,6 +7,7 @@ the same second, a clock that goes back.
 import datetime
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import faults
 import h5py
 import killing
 import numpy as np
+import pandas as pd
 import pytest
 import run_contents
 import torch
 from fault_kinds import KINDS, Kind, make_segments
 from fork_server import ForkServer
+from matplotlib.figure import Figure
 from script_running import ROOT
 
 from shared import runs
@@ -86,6 +89,40 @@ def test_folders_that_cannot_be_written_are_refused_in_one_line(server, folder, 
     finally:
         for each in (folder, begun):
             each.chmod(0o755)
+
+
+# --- a full disk under each writer -----------------------------------------------------------------------------------
+def drawn() -> Figure:
+    figure = Figure(figsize=(2.0, 2.0))
+    figure.add_subplot().plot([0.0, 1.0])
+    return figure
+
+
+NOISE = np.random.default_rng(0).normal(size=1000)
+WRITERS = {
+    "a.txt": lambda path: runs.write_text(path, "x" * 5000),
+    "a.json": lambda path: runs.write_json(path, NOISE),
+    "a.csv": lambda path: runs.write_table(path, pd.DataFrame({"x": NOISE})),
+    "a.npz": lambda path: runs.write_arrays(path, {"x": NOISE}),
+    "a.png": lambda path: runs.write_figure(path, drawn()),
+    "a.pt": lambda path: save_checkpoint(path, "test", {"x": torch.tensor(NOISE)}),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("room", [0, 1000])
+def test_a_full_disk_keeps_what_was_there(room: int, name: str, tmp_path: Path):
+    path, limits = tmp_path / name, resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_text("older", encoding="utf-8")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            WRITERS[name](path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text(encoding="utf-8") == "older" and list(tmp_path.iterdir()) == [path]
+    WRITERS[name](path)
+    assert path.stat().st_size > 1000
 
 
 # --- many runs, odd clocks -------------------------------------------------------------------------------------------
