@@ -14,14 +14,17 @@ BENCH := bliqnet
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/python
+# OpenQuake pins old libraries, hence an environment of its own.
+OPENQUAKE := .venv-openquake
+INSTALLED_OPENQUAKE := $(OPENQUAKE)/.installed
 DATA_OPTION := $(if $(strip $(DATA)),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo reproduce docs export-bliqnet export-cvae campaign-faults campaign-inputs campaign-hostile train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm train-ml4szeq evaluate-ml4szeq explain-ml4szeq sample-ml4szeq search-ml4szeq map-ml4szeq test lint bench clean check-python
+.PHONY: gallery test-openquake help env demo reproduce docs export-bliqnet export-cvae campaign-faults campaign-inputs campaign-hostile train-bliqnet evaluate-bliqnet train-cvae evaluate-cvae explain-cvae search-cvae train-cgm search-cgm generate-cgm evaluate-cgm train-ml4szeq evaluate-ml4szeq explain-ml4szeq sample-ml4szeq search-ml4szeq map-ml4szeq test lint bench clean check-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target line; do \
-		printf '  make %-18s %s\n' "$$target" "$$line"; done
+		printf '  make %-17s %s\n' "$$target" "$$line"; done
 
 env: $(INSTALLED) ## build .venv (the other targets do it by themselves, once)
 
@@ -85,11 +88,19 @@ demo: $(INSTALLED) ## a first figure of each sub-project by the models that are 
 reproduce: $(INSTALLED) ## run all four on embedded data, with DATA_DIR=folder on real data too: runs/report/index.html
 	$(RUN) shared/reproduce.py $(if $(strip $(DATA_DIR)),--data-dir $(DATA_DIR)) $(ARGS)
 
+gallery: $(INSTALLED) ## make the README's pictures again from the runs of make reproduce DATA_DIR=...
+	$(RUN) shared/make_gallery.py --output docs/gallery $(ARGS)
+
 docs: $(INSTALLED) ## build the pages of all modules from their docstrings: runs/docs/index.html
 	$(RUN) -m sphinx -q -b html -W --keep-going docs runs/docs
 
 test: $(INSTALLED) ## run all tests; fails below 90 % branch coverage
 	$(RUN) -m pytest -n 2 --dist worksteal --cov $(ARGS)
+
+test-openquake: $(INSTALLED) $(INSTALLED_OPENQUAKE) ## exported models in OpenQuake's hazard curves, beside BSSA14, in its own environment
+	$(RUN) bliqnet/export_bliqnet.py --run pretrained --output runs/openquake/bliqnet.onnx
+	$(RUN) cvae_sa/export_cvae.py --run pretrained --output runs/openquake/cvae_sa.onnx
+	$(OPENQUAKE)/bin/python -m pytest -W default tests/openquake $(ARGS)
 
 campaign-faults: $(INSTALLED) ## kill every training, search and generation at 100 random moments, and resume: hours
 	$(RUN) tests/campaigns/faults.py $(ARGS)
@@ -108,7 +119,7 @@ bench: $(INSTALLED) ## time ours against a peer on the same work: BENCH=bliqnet 
 	$(RUN) benchmarks/bench_$(BENCH).py $(ARGS)
 
 clean: ## remove caches and build leftovers; keeps .venv, data/ and the trained models in runs/
-	rm -rf .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist docs/api *.egg-info
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 check-python: ## say which Python .venv would be built with
@@ -122,6 +133,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(if $(or $(PYTHON),$(venv_is_broken)),'$(python)' -m venv --clear $(VENV))
 	$(RUN) -m pip install --quiet -r requirements.lock
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(INSTALLED_OPENQUAKE): tests/openquake/requirements.lock
+	@rm -f $@
+	'$(python)' -m venv --clear $(OPENQUAKE)
+	$(OPENQUAKE)/bin/python -m pip install --quiet --no-deps -r $<
 	@touch $@
 
 in_range := sys.exit(not (3, 11) <= sys.version_info < (3, 14))

@@ -322,7 +322,7 @@ def test_ci_run(tmp_path, with_data):
 
 def test_no_path_of_one_machine():
     kinds, names = {".py", ".md", ".toml", ".yml", ".lock", ".ipynb"}, {"Makefile", "run", ".gitignore"}
-    skipped = {".git", ".venv", "runs", ".hypothesis"}
+    skipped = {".git", ".venv", ".venv-openquake", "runs", ".hypothesis"}
     files = [
         path
         for path in ROOT.rglob("*")

@@ -1,14 +1,15 @@
-"""Every script, tiny, in a subprocess: what it writes, what it refuses, how a killed training goes on."""
+"""Every script, tiny: what it writes, what it refuses, how a killed training goes on."""
 
 import json
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from script_running import COLUMNS, EVALUATE, PREDICT, ROOT, TINY, TRAIN, command, refuse, run, succeed, wait_for
+from script_running import COLUMNS, EVALUATE, PREDICT, ROOT, TINY, TRAIN, command, refuse, run_here, succeed, wait_for
 
 from shared import synthetic
 from shared.torch_tools import load_checkpoint
@@ -29,6 +30,11 @@ TESTED |= {
 TESTED |= {
     f"ml4szeq/{verb}.py" for verb in ("sample_grids", "explain_fcn", "random_search", "map_segments")
 }  # in tests/ml4szeq
+
+refuse_here, succeed_here = partial(refuse, run=run_here), partial(succeed, run=run_here)
+
+TESTED |= {f"shared/{name}.py" for name in ("demo", "make_gallery", "publish_run", "reproduce")}  # in tests/shared
+TESTED |= {"bliqnet/export_bliqnet.py", "cvae_sa/export_cvae.py"}  # in test_onnx_network.py of each
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +82,7 @@ def test_training_leaves_a_whole_run(trained: Path):
 
 
 def test_training_on_the_embedded_default(tmp_path: Path):
-    done = succeed(TRAIN, *TINY, "--epochs", "1", "--output", "run", cwd=tmp_path)
+    done = succeed_here(TRAIN, *TINY, "--epochs", "1", "--output", "run", cwd=tmp_path)
     assert "23929 rows, 325 events" in done.stdout
     assert "synthetic" in done.stdout
     assert (tmp_path / "run" / "best_liquid_model.pth").is_file()
@@ -84,14 +90,14 @@ def test_training_on_the_embedded_default(tmp_path: Path):
 
 def test_training_with_periods_that_bssa14_does_not_cover(table: pd.DataFrame, tmp_path: Path):
     table.assign(**{"SA(15.000)": table["SA(3.000)"] / 30.0}).to_csv(tmp_path / "long.csv", index=False)
-    succeed(TRAIN, "--data", "long.csv", *TINY, "--output", "run", cwd=tmp_path)
+    succeed_here(TRAIN, "--data", "long.csv", *TINY, "--output", "run", cwd=tmp_path)
     summary = pd.read_csv(tmp_path / "run" / "test_summary.csv")
     assert summary["std"].notna().all()
     assert list(summary["column"][summary["ratio_to_bssa14"].isna()].unique()) == ["SA(15.000)"]
 
 
 def test_training_on_all_events(flatfile: Path, tmp_path: Path):
-    succeed(TRAIN, "--data", flatfile, *TINY, "--no-inverse", "--test-share", "0", "--output", "run", cwd=tmp_path)
+    succeed_here(TRAIN, "--data", flatfile, *TINY, "--no-inverse", "--test-share", "0", "--output", "run", cwd=tmp_path)
     assert not (tmp_path / "run" / "inverse.pth").exists()
     assert "test" not in json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
 
@@ -99,7 +105,7 @@ def test_training_on_all_events(flatfile: Path, tmp_path: Path):
 @pytest.mark.parametrize("options", [("--dynamics", "cfc"), ("--dynamics", "linear", "--adjoint"), ("--loss", "mse")])
 def test_training_with_other_options(options: tuple[str, ...], flatfile: Path, tmp_path: Path):
     options += ("--skip", "none", "--scaling", "minmax", "--solver", "dopri5", "--periods", "0", "1", "--no-inverse")
-    succeed(TRAIN, "--data", flatfile, *TINY, *options, "--output", "run", cwd=tmp_path)
+    succeed_here(TRAIN, "--data", flatfile, *TINY, *options, "--output", "run", cwd=tmp_path)
     summary = pd.read_csv(tmp_path / "run" / "test_summary.csv")
     assert list(summary["column"].unique()) == ["PGA", "SA(1.000)"]
 
@@ -111,7 +117,7 @@ def test_predictions_keep_the_rows_and_their_names(trained: Path, table: pd.Data
     run_folder = trained / "runs" / "bliqnet" / "latest"
     for name, options in (("plain", ()), ("known", ("--known-sites",))):
         output = tmp_path / f"{name}.csv"
-        succeed(
+        succeed_here(
             PREDICT, "--run", run_folder, "--input", tmp_path / "rows.csv", "--output", output, *options, cwd=trained
         )
     plain, known = pd.read_csv(tmp_path / "plain.csv"), pd.read_csv(tmp_path / "known.csv")
@@ -128,7 +134,7 @@ def test_predictions_keep_the_rows_and_their_names(trained: Path, table: pd.Data
 def test_predicting_scenarios_warns_outside_the_training_range(trained: Path, tmp_path: Path):
     scenarios = tmp_path / "scenarios.csv"
     scenarios.write_text("name,mag,rake,hypo_depth,rjb,vs30\nb,9.4,90,10,20,400\na,5.0,0,10,20,400\n", encoding="utf-8")
-    done = succeed(PREDICT, "--input", scenarios, "--output", tmp_path / "out.csv", cwd=trained)
+    done = succeed_here(PREDICT, "--input", scenarios, "--output", tmp_path / "out.csv", cwd=trained)
     assert "warning: 1 of 2 rows have mag outside the training range" in done.stderr
     assert "trained on synthetic data" in done.stderr
     predicted = pd.read_csv(tmp_path / "out.csv")
@@ -154,7 +160,7 @@ def inverse_input(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 def test_inverse_reads_parameters_from_spectra(trained: Path, table: pd.DataFrame, tmp_path: Path):
     rows = inverse_input(table, tmp_path / "spectra.csv")
     options = ("--inverse", "--input", tmp_path / "spectra.csv", "--output", tmp_path / "out.csv")
-    done = succeed(PREDICT, *options, cwd=trained)
+    done = succeed_here(PREDICT, *options, cwd=trained)
     assert "warning: this model was trained on synthetic data" in done.stderr
     assert f"{len(rows)} rows: " in done.stdout
     found = pd.read_csv(tmp_path / "out.csv")
@@ -168,7 +174,9 @@ def test_inverse_reads_parameters_from_spectra(trained: Path, table: pd.DataFram
 def test_inverse_of_a_table_without_events_and_with_other_periods(trained: Path, table: pd.DataFrame, tmp_path: Path):
     rows = inverse_input(table, tmp_path / "spectra.csv")[[*COLUMNS[1:]]].assign(**{"SA(0.300)": 0.1})
     rows.to_csv(tmp_path / "few.csv", index=False)
-    done = succeed(PREDICT, "--inverse", "--input", tmp_path / "few.csv", "--output", tmp_path / "out.csv", cwd=trained)
+    done = succeed_here(
+        PREDICT, "--inverse", "--input", tmp_path / "few.csv", "--output", tmp_path / "out.csv", cwd=trained
+    )
     assert "note: 1 of 4 spectral columns are at periods unknown to the model" in done.stderr
     assert "note: 1 of the model's 4 periods are not given" in done.stderr
     found = pd.read_csv(tmp_path / "out.csv")
@@ -183,23 +191,26 @@ def test_inverse_refuses_in_one_line(trained: Path, table: pd.DataFrame, tmp_pat
     run_folder.mkdir()
     for name in ("config.json", "results.json", "best_liquid_model.pth"):
         (run_folder / name).write_bytes((latest / name).read_bytes())
-    refuse(PREDICT, *options, "--input", "spectra.csv", cwd=tmp_path, said="this run has learnt no inverse")
+    refuse_here(PREDICT, *options, "--input", "spectra.csv", cwd=tmp_path, said="this run has learnt no inverse")
     whole = (latest / "inverse.pth").read_bytes()
     (run_folder / "inverse.pth").write_bytes(whole[: len(whole) // 2])
-    refuse(PREDICT, *options, "--input", "spectra.csv", cwd=tmp_path, said="inverse.pth: not a readable checkpoint")
+    refuse_here(
+        PREDICT, *options, "--input", "spectra.csv", cwd=tmp_path, said="inverse.pth: not a readable checkpoint"
+    )
     (run_folder / "inverse.pth").write_bytes(whole)
-    refuse(PREDICT, *options, "--input", "spectra.csv", "--known-sites", cwd=tmp_path, said="--known-sites")
+    refuse_here(PREDICT, *options, "--input", "spectra.csv", "--known-sites", cwd=tmp_path, said="--known-sites")
     few = rows[[*COLUMNS]].reset_index(drop=True)
     few.loc[3, [*COLUMNS[:2]]] = np.nan
     few.to_csv(tmp_path / "few.csv", index=False)
-    refuse(PREDICT, *options, "--input", "few.csv", cwd=tmp_path, said="few.csv: row 5 (H) has 2 values")
+    refuse_here(PREDICT, *options, "--input", "few.csv", cwd=tmp_path, said="few.csv: row 5 (H) has 2 values")
     rows[["record_id", "mag", "rjb"]].to_csv(tmp_path / "none.csv", index=False)
-    refuse(PREDICT, *options, "--input", "none.csv", cwd=tmp_path, said="none.csv: no column of spectra")
-    refuse(PREDICT, *options, "--input", "absent.csv", cwd=tmp_path, said="absent.csv")
+    refuse_here(PREDICT, *options, "--input", "none.csv", cwd=tmp_path, said="none.csv: no column of spectra")
+    refuse_here(PREDICT, *options, "--input", "absent.csv", cwd=tmp_path, said="absent.csv")
 
 
-def test_a_training_that_diverges_says_so(flatfile: Path, tmp_path: Path):
-    done = run(TRAIN, "--data", flatfile, *TINY, "--learning-rate", "1e30", cwd=tmp_path)
+def test_a_training_that_diverges_says_so(flatfile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shared.option_bounds.check", lambda *_: None)  # which refuses rates that surely diverge
+    done = run_here(TRAIN, "--data", flatfile, *TINY, "--learning-rate", "1e30", cwd=tmp_path)
     assert done.returncode == 2
     assert "lower --learning-rate" in done.stderr
 
@@ -222,7 +233,7 @@ def test_a_killed_training_resumes_to_the_same_weights(flatfile: Path, tmp_path:
     second.send_signal(signal.SIGKILL)
     second.wait()
     succeed(TRAIN, "--resume", "killed", cwd=tmp_path)
-    refuse(TRAIN, "--resume", "killed", cwd=tmp_path, said="complete")
+    refuse_here(TRAIN, "--resume", "killed", cwd=tmp_path, said="complete")
 
     whole, resumed = (
         load_checkpoint(tmp_path / name / "best_liquid_model.pth", "bliqnet model") for name in ("whole", "killed")
@@ -253,12 +264,12 @@ def test_resuming_refuses_other_data_and_other_options(flatfile: Path, tmp_path:
     wait_for((tmp_path / "run" / "training.pt").exists, process)
     process.kill()
     process.wait()
-    refuse(TRAIN, "--resume", "run", "--epochs", "3", cwd=tmp_path, said="no other option")
+    refuse_here(TRAIN, "--resume", "run", "--epochs", "3", cwd=tmp_path, said="no other option")
     own.write_text(own.read_text(encoding="utf-8").replace("\n", "\n", 1).rsplit("\n", 2)[0] + "\n", encoding="utf-8")
-    refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="the data have changed")
+    refuse_here(TRAIN, "--resume", "run", cwd=tmp_path, said="the data have changed")
     (tmp_path / "run" / "config.json").write_text("{", encoding="utf-8")
-    refuse(TRAIN, "--resume", "run", cwd=tmp_path, said="config.json: not the file")
-    refuse(TRAIN, "--resume", "nowhere", cwd=tmp_path, said="nowhere")
+    refuse_here(TRAIN, "--resume", "run", cwd=tmp_path, said="config.json: not the file")
+    refuse_here(TRAIN, "--resume", "nowhere", cwd=tmp_path, said="nowhere")
 
 
 # --- bad input ---
@@ -302,7 +313,7 @@ SPOILED = {
 @pytest.mark.parametrize("how", SPOILED)
 def test_training_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.DataFrame, tmp_path: Path):
     (tmp_path / "bad.csv").write_bytes(spoil(table, how))
-    refuse(TRAIN, "--data", "bad.csv", *TINY, cwd=tmp_path, said=SPOILED[how])
+    refuse_here(TRAIN, "--data", "bad.csv", *TINY, cwd=tmp_path, said=SPOILED[how])
 
 
 @pytest.mark.parametrize(
@@ -311,7 +322,7 @@ def test_training_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.Data
 def test_prediction_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.DataFrame, trained: Path, tmp_path: Path):
     (tmp_path / "bad.csv").write_bytes(spoil(table, how))
     run_folder = trained / "runs" / "bliqnet" / "latest"
-    refuse(PREDICT, "--run", run_folder, "--input", "bad.csv", "--output", "out.csv", cwd=tmp_path, said="bad.csv")
+    refuse_here(PREDICT, "--run", run_folder, "--input", "bad.csv", "--output", "out.csv", cwd=tmp_path, said="bad.csv")
 
 
 @pytest.mark.parametrize(
@@ -329,23 +340,23 @@ def test_prediction_refuses_a_bad_file_and_leaves_nothing(how: str, table: pd.Da
     ],
 )
 def test_training_refuses_bad_options(options: tuple[str, ...], said: str, tmp_path: Path):
-    refuse(TRAIN, *options, cwd=tmp_path, said=said)
+    refuse_here(TRAIN, *options, cwd=tmp_path, said=said)
 
 
 def test_training_refuses_a_used_folder_and_a_period_that_is_not_there(flatfile: Path, trained: Path):
-    refuse(TRAIN, "--data", flatfile, "--output", "runs", cwd=trained, said="new or an empty folder")
-    refuse(TRAIN, "--data", flatfile, "--periods", "0.15", cwd=trained, said="SA(0.150)")
+    refuse_here(TRAIN, "--data", flatfile, "--output", "runs", cwd=trained, said="new or an empty folder")
+    refuse_here(TRAIN, "--data", flatfile, "--periods", "0.15", cwd=trained, said="SA(0.150)")
 
 
 def test_prediction_without_a_run_or_with_a_spoiled_checkpoint(flatfile: Path, trained: Path, tmp_path: Path):
     options = ("--input", flatfile, "--output", "out.csv")
-    refuse(PREDICT, "--run", "absent", *options, cwd=tmp_path, said="absent: no such run folder")
+    refuse_here(PREDICT, "--run", "absent", *options, cwd=tmp_path, said="absent: no such run folder")
     whole = (trained / "runs" / "bliqnet" / "latest" / "best_liquid_model.pth").read_bytes()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}", encoding="utf-8")
-    refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="not complete")
+    refuse_here(PREDICT, "--run", "run", *options, cwd=tmp_path, said="not complete")
     (tmp_path / "run" / "results.json").write_text("{}", encoding="utf-8")
-    refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="no such checkpoint")
+    refuse_here(PREDICT, "--run", "run", *options, cwd=tmp_path, said="no such checkpoint")
     for content in (whole[: len(whole) // 2], b"", b"hello"):
         (tmp_path / "run" / "best_liquid_model.pth").write_bytes(content)
-        refuse(PREDICT, "--run", "run", *options, cwd=tmp_path, said="best_liquid_model.pth")
+        refuse_here(PREDICT, "--run", "run", *options, cwd=tmp_path, said="best_liquid_model.pth")

@@ -1,16 +1,19 @@
-"""``evaluate_bliqnet.py``, tiny, in a subprocess: what it writes, what it refuses, how a killed one goes on."""
+"""``evaluate_bliqnet.py``, tiny: what it writes, what it refuses, how a killed one goes on."""
 
 import json
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from script_running import COLUMNS, EVALUATE, TINY, command, files, refuse, succeed, wait_for
+from script_running import COLUMNS, EVALUATE, TINY, command, files, refuse, run_here, succeed, wait_for
 
 from shared import synthetic
+
+refuse_here = partial(refuse, run=run_here)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +65,9 @@ def test_a_killed_evaluation_resumes_to_the_same_results(evaluated, tmp_path: Pa
     first.wait()
     kept = {path: written for path, written in files(killed / "fits").items() if not path.name.startswith(".")}
     assert 3 <= len(kept) < len(list(whole.glob("fits/*.npz"))), "killed too late to test anything"
-    refuse(EVALUATE, "--resume", "killed", "--folds", "3", cwd=tmp_path, said="no other option")
+    refuse_here(EVALUATE, "--resume", "killed", "--folds", "3", cwd=tmp_path, said="no other option")
     succeed(EVALUATE, "--resume", "killed", cwd=tmp_path)
-    refuse(EVALUATE, "--resume", "killed", cwd=tmp_path, said="complete")
+    refuse_here(EVALUATE, "--resume", "killed", cwd=tmp_path, said="complete")
     assert kept.items() <= files(killed / "fits").items()
     assert not list(killed.rglob(".*"))
     for name in ("evaluation", "components", "scores", "calibration", "external", "physics", "sensitivities"):
@@ -85,8 +88,8 @@ def test_a_killed_evaluation_resumes_to_the_same_results(evaluated, tmp_path: Pa
 def test_evaluation_refuses(options: tuple[str, ...], said: str, flatfile: Path, tmp_path: Path):
     (tmp_path / "own.csv").write_bytes(flatfile.read_bytes())
     (tmp_path / "empty.csv").touch()
-    refuse(EVALUATE, "--data", "own.csv", *options, cwd=tmp_path, said=said)
+    refuse_here(EVALUATE, "--data", "own.csv", *options, cwd=tmp_path, said=said)
 
 
 def test_evaluation_does_not_go_on_with_what_is_none(tmp_path: Path):
-    refuse(EVALUATE, "--resume", "nowhere", cwd=tmp_path, said="no evaluation to resume")
+    refuse_here(EVALUATE, "--resume", "nowhere", cwd=tmp_path, said="no evaluation to resume")
