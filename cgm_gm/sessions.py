@@ -20,7 +20,7 @@ from cgm_gm.training import Training
 from cgm_gm.waveform_file import Waveforms
 from shared import runs
 from shared.command import InputError, reason_of
-from shared.sessions import opened
+from shared.sessions import FOLDERS, opened
 from shared.torch_tools import UNREADABLE, load_checkpoint, save_checkpoint
 from shared.validity import validity
 
@@ -77,6 +77,7 @@ def train_to_the_end(
     left()
     save_checkpoint(run.path / STATE, KIND, training.state_dict())
     recipe = dataclasses.asdict(config) | dataclasses.asdict(training.recipe)
+    recipe = {name: each for name, each in recipe.items() if name not in FOLDERS}  # where it was trained, and resumed
     recipe = {name: runs.shown_path(each) if isinstance(each, Path) else each for name, each in recipe.items()}
     card = {"provenance": provenance, "ranges": ranges(training.table), "recipe": recipe}
     if training.table["component"].nunique() == 1:

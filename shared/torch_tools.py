@@ -59,9 +59,9 @@ def seed_everything(seed: int) -> None:
 
 def save_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
     """Write tensors, numbers, strings, lists and dictionaries, whole or not at all."""
-    archive = io.BytesIO()  # torch does not say of its own files that the disk is full
-    torch.save({"kind": kind, "version": VERSION, **content}, archive)
     with atomic(path) as temporary:
+        archive = io.BytesIO()  # torch does not say of its own files that the disk is full
+        torch.save({"kind": kind, "version": VERSION, **content}, archive)
         temporary.write_bytes(archive.getbuffer())
 
 
