@@ -231,7 +231,7 @@ def check_archive(path: Path) -> None:
         if sum(member.file_size for member in members) > LARGEST:
             raise ValueError("too large")
         config = loads(archive.read("config.json"))
-        with archive.open("model.weights.h5") as weights, hdf5(io.BytesIO(weights.read())):
+        with hdf5(io.BytesIO(archive.read("model.weights.h5"))):
             pass  # which links elsewhere, or claims more than it holds, is an error by now
     inner = config["config"]
     if (config["class_name"], config["registered_name"]) != ("SpectralCVAE", "cvae_sa>SpectralCVAE"):

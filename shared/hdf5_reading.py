@@ -119,8 +119,8 @@ def _references(dataset: h5py.Dataset) -> Iterator[np.ndarray]:
 
 
 def _check_attributes(found: h5py.Group | h5py.Dataset) -> None:
-    for k in range(h5py.h5a.get_num_attrs(found.id)):
-        attribute = h5py.h5a.open(found.id, index=k)
+    for name in found.attrs:
+        attribute = found.attrs.get_id(name)
         kind = attribute.get_type()
         texts = kind.get_class() == h5py.h5t.STRING and kind.is_variable_str()
         if texts and math.prod(attribute.shape) > MOST_TEXTS:
