@@ -25,12 +25,12 @@ LONGEST = 800  # characters of a message
 class InputError(Exception):
     """What the user can mend: one line that names the file, the column or row, and the remedy.
 
-    What a file puts into the message stays one printable line: line ends and control characters are written out, and
-    the middle of what is too long is left out.
+    What a file puts into the message stays one printable line: line ends become blanks, control characters are written
+    out, and the middle of what is too long is left out.
     """
 
     def __init__(self, message: str):
-        text = printable(message)
+        text = printable(" ".join(re.split(r"\s*[\r\n]\s*", message)))
         super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 200]} ... {text[-195:]}")
 
 

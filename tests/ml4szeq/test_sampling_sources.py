@@ -124,7 +124,7 @@ def test_units_are_converted(inputs: SampleConfig, tmp_path: Path):
         ({"grid": (("my sed=a.nc",),)}, "--grid my sed=a.nc: write it as NAME="),
         ({"grid": (("SED=none.nc",),)}, r"none\.nc: no such file"),
         ({"unit": (("AGE=yr",),)}, "--unit AGE: there is no --grid AGE"),
-        ({"poles": Path("none.csv")}, r"none\.csv: cannot be read as CSV"),
+        ({"poles": Path("none.csv")}, r"none\.csv: no such file"),
         ({"trenches": Path("none.csv")}, r"none\.csv: cannot be read as text"),
         ({"catalogue": Path("none.csv")}, r"none\.csv: no such catalogue"),
         ({"grid": (), "poles": None, "catalogue": None}, "nothing to sample along it; give --grid"),

@@ -220,7 +220,7 @@ def test_what_an_error_says_in_part_of_a_line():
 
 
 def test_what_a_file_puts_into_a_message_stays_one_printable_line():
-    assert str(InputError("a.csv: '5\n\x00\u200b' é")) == r"a.csv: '5\n\x00\u200b' é"
+    assert str(InputError("a.csv: '5\n\x00\u200b' é")) == r"a.csv: '5 \x00\u200b' é"
     long = str(InputError("a.csv: " + "x" * 10_000 + "; mend it"))
     assert len(long) <= 800
     assert long.startswith("a.csv: xxx")
