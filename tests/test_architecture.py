@@ -185,7 +185,7 @@ def writes(path: PurePosixPath, tree: ast.Module) -> Iterator[str]:
         if id(call) in whole or name.startswith("shared.runs.") or "os.devnull" in ast.unparse(call):
             continue
         if last == "open":
-            position = 1 if name in ("open", "io.open", "gzip.open", "bz2.open", "lzma.open") else 0
+            position = 1 if name in ("open", "io.open", "gzip.open", "bz2.open", "lzma.open", "PIL.Image.open") else 0
             modes = [*call.args[position : position + 1], *(k.value for k in call.keywords if k.arg == "mode")]
             if any(not isinstance(mode, ast.Constant) or set("wax+") & set(str(mode.value)) for mode in modes):
                 yield f"line {call.lineno}: opens for writing"
