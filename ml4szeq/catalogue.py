@@ -38,6 +38,7 @@ NEEDED = ("lon", "lat", "depth", "mag")
 PLANES = ("strike1", "dip1", "rake1", "strike2", "dip2", "rake2")
 SHALLOWEST, DEEPEST = -5.0, 750.0  # km; above sea level an event may lie, below 750 km none is known
 MAGNITUDES = (-2.0, 10.0)
+YEARS = (1700, 2200)  # of an event whose time is known
 _LINES = 5  # of an event in ndk
 _TRUE = dict.fromkeys(("true", "yes", "t", "1"), 1.0) | dict.fromkeys(("false", "no", "f", "0"), 0.0)
 
@@ -143,7 +144,9 @@ def _ndk_time(date: pd.Series, clock: pd.Series, shift: np.ndarray) -> pd.Series
     """Centroid time: the reference time, whose seconds may be 60.0, and the shift in s."""
     parts = clock.str.split(":", expand=True).reindex(columns=range(3)).apply(pd.to_numeric, errors="coerce")
     seconds = parts[0] * 3600.0 + parts[1] * 60.0 + parts[2] + shift
-    return pd.to_datetime(date, format="%Y/%m/%d", errors="coerce") + pd.to_timedelta(seconds, unit="s")
+    day = pd.to_datetime(date, format="%Y/%m/%d", errors="coerce")
+    day = day.where(day.dt.year.between(*YEARS))  # of others nanoseconds cannot be counted
+    return day + pd.to_timedelta(seconds.where(seconds.abs() < 1e9), unit="s")
 
 
 def _from_quakeml(path: Path) -> Catalogue:

@@ -255,7 +255,7 @@ def numbers(cell: str) -> list[float]:
 
 def plain(text: str) -> str:
     """An id without what does not count."""
-    found = re.sub(r"^(-?\d+)\.0+$", r"\1", text.strip())
+    found = re.sub(r"^(-?\d+)\.0+$| 00:00:00$", r"\1", text.strip())
     return (
         "" if found.lower() in ("nan", "<na>", "none", "-999", "-9999", "-99999", "na", "n/a", "null", "-") else found
     )

@@ -219,3 +219,10 @@ def test_auxiliary_planes():
         np.testing.assert_allclose((twice - given + 180.0) % 360.0 - 180.0, 0.0, atol=1e-6)
     assert ((other[1] >= 0.0) & (other[1] <= 90.0)).all()
     assert np.isnan(auxiliary_plane([np.nan], [1.0], [1.0])).all()
+
+
+def test_an_ndk_time_that_cannot_be_is_not_known(tmp_path: Path):
+    text = ndk_event("one") + ndk_event("two").replace("2011/03/11", "3011/03/11")
+    found = read_catalogue(write(tmp_path / "a.ndk", text)).table
+    assert found["time"].notna().tolist() == [True, False]
+    assert len(found) == 2
