@@ -339,3 +339,15 @@ def test_ignored_and_licensed():
     assert {".venv/", "runs/", "data/*", "!data/README.md"} <= set(ignored)
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License\n")
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+PLAN = "The model, Prepare, Train, Search, Predict, Generate, Map, Export, Explain, Evaluate, Results, What it does not do"
+
+
+@pytest.mark.parametrize("folder", ["bliqnet", "cvae_sa", "cgm_gm", "ml4szeq"])
+def test_pages_of_sub_projects_have_the_same_plan(folder):
+    plan = [*PLAN.split(", "), "Notebook", "Notebooks"]
+    page = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)
+    assert headings == [name for name in plan if name in headings]
+    assert {"The model", "Train", "Evaluate", "Results", "What it does not do"} <= set(headings)
