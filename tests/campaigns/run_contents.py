@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 VOLATILE = {"provenance", "resumed", "seconds", "time_utc", "date_saved", "run"}  # run: the digest of a checkpoint
+STAMP = r"\d{8}T\d{6}Z-seed\d+(-\d+)?"  # of a run folder, which commands name
 LEFT_OUT = {"provenance.json"}
 
 
@@ -78,6 +80,8 @@ def _plain(value: Any) -> Any:
         return [str(value.dtype), value.shape, value.tobytes()]
     if isinstance(value, str) and value.startswith("{"):
         return _plain(json.loads(value))
+    if isinstance(value, str):
+        return re.sub(STAMP, "<run>", value)
     return repr(value) if isinstance(value, float) else value  # NaN is like NaN, and -0.0 not like 0.0
 
 
