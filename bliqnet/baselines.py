@@ -141,12 +141,6 @@ class Ensemble:
         return {member.name: member.chosen for member in self.members}
 
 
-def fit_baselines(records: Records, seed: int, *, threads: int = 2) -> dict[str, Baseline | Ensemble]:
-    """The four baselines and their ensemble, by name, tuned and fitted on ``records`` alone; see `fit_baseline`."""
-    fitted = [fit_baseline(name, records, seed, threads=threads) for name in METHODS]
-    return {model.name: model for model in [*fitted, Ensemble(fitted)]}
-
-
 def fit_baseline(
     name: str, records: Records, seed: int, *, threads: int = 2, kernel_rows: int = KERNEL_ROWS
 ) -> Baseline:

@@ -14,9 +14,10 @@ from bliqnet import baselines
 from bliqnet.baselines import (
     ENSEMBLE,
     METHODS,
+    Baseline,
+    Ensemble,
     balanced_rows,
     fit_baseline,
-    fit_baselines,
     periods_together,
     tuning_periods,
 )
@@ -33,6 +34,11 @@ QUICK = {
     "RF": {"n_estimators": [20], "max_features": [0.84]},
     "SVR": {"gamma": [0.04], "C": [30.0], "epsilon": [0.2]},
 }
+
+
+def fit_all(records: Records, seed: int) -> dict[str, Baseline | Ensemble]:
+    fitted = [fit_baseline(name, records, seed) for name in METHODS]
+    return {model.name: model for model in [*fitted, Ensemble(fitted)]}
 
 
 def planted(n_events: int = 40, each: int = 10, seed: int = 0) -> Records:
@@ -87,7 +93,7 @@ def unseen() -> Records:
 # --- what is learnt --------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("quick")
 def test_a_planted_function_is_recovered_and_the_ensemble_is_the_mean(records, unseen):
-    models = fit_baselines(records, seed=0)
+    models = fit_all(records, seed=0)
     assert list(models) == ["ANN", "KRR", "RF", "SVR", ENSEMBLE]
     predictors = unseen.table.drop(columns="event_id")  # a prediction needs neither events nor spectra
     found = {name: model.predict(predictors) for name, model in models.items()}
@@ -155,7 +161,7 @@ def test_a_period_is_learnt_from_the_records_that_have_it(records, unseen, name)
 def test_a_period_of_ten_records_is_fitted_too(records, unseen):
     few = with_holes(with_holes(records, np.arange(len(records) - 10), 1), np.arange(3), 2)
     assert [list(group) for group in periods_together(np.isfinite(few.ln_sa))] == [[0, 2], [1]]
-    for name, model in fit_baselines(few, 0).items():
+    for name, model in fit_all(few, 0).items():
         found = model.predict(unseen.table)
         assert np.isfinite(found).all(), name
         assert np.abs(found[:, 1] - np.nanmean(few.ln_sa[:, 1])).max() < 20.0, name
