@@ -149,7 +149,11 @@ def _key(generator: AnyGenerator, table: pd.DataFrame, realizations: int, seed: 
 
 
 def _open(folder: Path, key: dict[str, Any], restart: bool, make) -> None:
-    ours = folder.is_dir() and not folder.is_symlink() and {path.name for path in folder.iterdir() if path.name[0] != "."} <= {KEY, PROGRESS, FILE}
+    ours = (
+        folder.is_dir()
+        and not folder.is_symlink()
+        and {path.name for path in folder.iterdir() if path.name[0] != "."} <= {KEY, PROGRESS, FILE}
+    )
     if folder.exists() and not ours:
         raise InputError(f"{folder}: is in the way, and no part folder of ours; choose another --output")
     if folder.exists() and (restart or not (folder / KEY).exists()):  # without a key it was killed while it was made

@@ -341,7 +341,9 @@ def test_ignored_and_licensed():
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-PLAN = "The model, Prepare, Train, Search, Predict, Generate, Map, Export, Explain, Evaluate, Results, What it does not do"
+PLAN = (
+    "The model, Prepare, Train, Search, Predict, Generate, Map, Export, Explain, Evaluate, Results, What it does not do"
+)
 
 
 @pytest.mark.parametrize("folder", ["bliqnet", "cvae_sa", "cgm_gm", "ml4szeq"])
