@@ -123,7 +123,7 @@ def test_the_gpu_benchmark_takes_the_steps_of_training(beside):
         ({"records": 0}, "--records 0: give 1 or more"),
         ({"phase_batch": 0}, "--phase-batch 0: give 1 or more"),
         ({"iterations": (32, 16)}, "--iterations: must grow from 1 or more, not 32 16"),
-        ({"seed": -1}, "--seed -1: give 0 to"),
+        ({"seed": -1}, "--seed -1: give 0 to 2147483647"),
     ],
 )
 def test_a_bad_option_is_one_line(beside, option, message):

@@ -74,9 +74,9 @@ def test_slow_relevance_is_that_of_captum(beside):
     ("option", "message"),
     [
         ({"members": 0}, "--members 0: give 1 or more"),
-        ({"batches": ()}, "--batches: give sizes of at least 1, not none"),
-        ({"batches": (8, 0)}, "--batches: give sizes of at least 1, not 8 0"),
-        ({"seed": -1}, "--seed -1: give 0 to"),
+        ({"batches": ()}, "--batches: give one size or more"),
+        ({"batches": (8, 0)}, "--batches 0: give 1 or more"),
+        ({"seed": -1}, "--seed -1: give 0 to 2147483647"),
     ],
 )
 def test_a_bad_option_is_one_line(beside, option, message):

@@ -8,7 +8,6 @@ Every file is read in a child that is forked after the imports, so that its memo
 child may take no more than a few gigabytes and seconds, so that what gets through does not harm this machine either.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -30,7 +29,8 @@ import hostile_tables
 import hostile_texts
 from hostile_case import Case
 
-from shared.command import InputError
+from shared import runs
+from shared.command import InputError, run_command
 
 SECONDS, MEGABYTES = 1.0, 200.0  # promised
 ROOM, LONGEST = 4 << 30, 20  # bytes and seconds that a child may take
@@ -142,17 +142,32 @@ def line(outcome: Outcome) -> str:
     return f"{mark}{outcome.kind:12}{outcome.name:52}{took}  {said[:110]}{reached}"
 
 
+@dataclass(frozen=True)
+class Options:
+    """Which files to make, and where the outcomes go."""
+
+    kinds: tuple[str, ...] = tuple(name for name in MAKERS if name != "controls")
+    """Kinds of files; controls are those that must be noticed as let through."""
+    output: Path | None = None
+    """JSON file of the outcomes; none: they are printed, and the exit code is 1 if one is not as promised."""
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that there is not."""
+        for name in self.kinds:
+            if name not in MAKERS:
+                raise InputError(f"--kinds {name}: no such kind; there are {', '.join(MAKERS)}")
+
+
+def main(options: Options) -> None:
+    """Open files that were made to harm, each in a process of its own, and say what became of them."""
+    outcomes = campaign(options.kinds, show=options.output is None)
+    if options.output is not None:
+        runs.write_json(options.output, [asdict(each) | {"good": each.good} for each in outcomes])
+        return
+    bad = sum(not each.good for each in outcomes)
+    print(f"{len(outcomes)} hostile files, {len(outcomes) - bad} refused as promised, {bad} not")
+    sys.exit(bool(bad))
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Files made to harm, and what becomes of them")
-    parser.add_argument(
-        "--kinds", nargs="+", choices=[*MAKERS], default=[name for name in MAKERS if name != "controls"]
-    )
-    parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    outcomes = campaign(given.kinds, show=given.output is None)
-    if given.output is not None:
-        given.output.write_text(json.dumps([asdict(each) | {"good": each.good} for each in outcomes]), "utf-8")
-    else:
-        bad = sum(not each.good for each in outcomes)
-        print(f"{len(outcomes)} hostile files, {len(outcomes) - bad} refused as promised, {bad} not")
-        sys.exit(bool(bad))
+    run_command(main, Options)

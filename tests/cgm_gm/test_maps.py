@@ -75,7 +75,8 @@ def test_the_truth_of_embedded_data(simulated, table):
     assert map_models.truth_of(card) is None and map_models.refitted(card) is None
 
 
-def test_records_of_the_training_are_refitted_unless_they_changed(trained_run):
+def test_records_of_the_training_are_refitted_unless_they_changed(trained_run, monkeypatch):
+    monkeypatch.chdir(trained_run)  # where the training was started: provenance names files from there
     card = generators.load(trained_run / "run" / "generator.pt").card
     assert map_models.refitted(card) is not None
     for changed in ({"sha256": "0"}, {"version": 1}):

@@ -75,5 +75,5 @@ def test_what_cannot_be_held_out_is_refused_before_the_first_fit(records):
 
 @pytest.mark.parametrize(("option", "value"), [("outer_folds", 1), ("samples", 19), ("seed", -1)])
 def test_options_that_make_no_sense_are_refused(option, value):
-    with pytest.raises(InputError, match=f"--{option.replace('_', '-')}: must .* {value}"):
+    with pytest.raises(InputError, match=f"--{option.replace('_', '-')} {value}: give "):
         EvaluateConfig(**{option: value})
