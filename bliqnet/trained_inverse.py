@@ -185,7 +185,8 @@ class TrainedInverse:
             parts = PARTS.items()
             readers = {name: _reader(part, saved["readers"][name], saved["columns"], device) for name, part in parts}
             combination = EventCombination(**{name: float(x) for name, x in saved["combination"].items()})
-            rest = {name: saved[name] for name in ("columns", "components", "ranges", "provenance")}
+            rest = {name: saved[name] for name in ("columns", "components", "provenance")}
+            rest["ranges"] = saved.get("ranges", {})  # of the first files, which had none
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"{path}: a damaged inverse or one of another version ({reason_of(error)}); train again"

@@ -58,7 +58,7 @@ def event_from_json(path: Path) -> Event:
         It is no such file.
     """
     try:
-        found = read_json(path)
+        found = read_json(path, nan=True)  # in a field that is not read; those that are have to be numbers
         lower = {str(name).lower(): value for name, value in found.items()}
         lower["source_lat"], lower["source_lon"] = lower["latitude"], lower["longitude"]
         picked = {ours: next((lower[each] for each in theirs if each in lower), None) for ours, theirs in NAMES.items()}

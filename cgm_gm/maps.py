@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from shared.command import InputError
+from shared.hdf5_reading import hdf5
 from shared.plotting import COLOURS, mark_synthetic, new_figure
 from shared.text_table import numbers_of, read_text_table
 
@@ -24,7 +24,7 @@ def summary(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     The deviation is NaN with a single realization.
     """
-    with h5py.File(path, "r") as file:
+    with hdf5(Path(path)) as file:
         fas = file["fas"]
         shape = (fas.shape[0], fas.shape[2])
         median, spread = np.empty(shape), np.full(shape, np.nan)

@@ -57,6 +57,7 @@ def write(path: Path, folder: Path, origin: str | None = None) -> int:
     about = streams.describe(path, origin)
     leftovers.sweep(folder.resolve().parent)
     temporary = leftovers.temporary_of(folder.resolve())
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had our number
     temporary.mkdir(parents=True)
     try:
         for point, stream in tqdm(streams.streams(about), total=len(about), desc="miniSEED", unit="file"):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from cgm_gm.conditions import NEEDED
 from shared.command import InputError
-from shared.text_table import BLANK, read_text_table
+from shared.text_table import NO_NAME, read_text_table
 from shared.validity import beyond
 
 SOURCE = ("mag", "source_lat", "source_lon", "depth")
@@ -69,7 +69,7 @@ def read(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no point in it; add a row each")
     for column in ("station_id", "event_id"):
         if column in table:
-            table[column] = table[column].mask(table[column].str.casefold().isin(BLANK))
+            table[column] = table[column].mask(table[column].str.casefold().isin(NO_NAME))
     return table.reset_index(drop=True)
 
 

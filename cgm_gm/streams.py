@@ -21,6 +21,7 @@ from cgm_gm.conditions import completed
 from cgm_gm.geometry import epicentral_distance
 from cgm_gm.waveform_file import FORMAT
 from shared.command import InputError, reason_of
+from shared.hdf5_reading import hdf5
 
 if TYPE_CHECKING:
     from obspy import Stream
@@ -56,7 +57,7 @@ def origin_time(given: str | None) -> int:
     Raises
     ------
     InputError
-        It is no instant between the years 1900 and 2900.
+        It is no instant between the years 1900 and 2200.
     """
     if given is None:
         return 0
@@ -65,8 +66,8 @@ def origin_time(given: str | None) -> int:
     except ValueError:
         raise InputError(f"--origin-time {given}: not an instant; write 2026-01-31T12:00:00") from None
     found = found.replace(tzinfo=datetime.UTC) if found.tzinfo is None else found
-    if not 1900 <= found.year < 2900:  # SEED has no other years, and all earthquakes of a file have to go in
-        raise InputError(f"--origin-time {given}: give a year between 1900 and 2900")
+    if not 1900 <= found.year < 2200:  # nanoseconds in 64 bits end in 2262, and all earthquakes of a file have to go in
+        raise InputError(f"--origin-time {given}: give a year between 1900 and 2200")
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     return (found - epoch) // datetime.timedelta(microseconds=1) * 1000
 
@@ -82,7 +83,7 @@ def describe(path: Path, origin: str | None = None) -> Description:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5(Path(path)) as file:
             if file.attrs.get("format") != FORMAT or "fas" not in file or not file.attrs.get("generated"):
                 raise InputError(f"{path}: not a file of generated waveforms; make one by generate_points.py")
             count, realizations = file["fas"].shape[:2]
@@ -145,7 +146,7 @@ def streams(
 
 
 def _streams(about: Description, points: Sequence[int], realizations: Sequence[int]) -> Iterator[tuple[int, "Stream"]]:
-    with h5py.File(about.path, "r") as file:
+    with hdf5(about.path) as file:
         for point in points:
             yield int(point), _stream(about, file["waveforms"], int(point), realizations)
 

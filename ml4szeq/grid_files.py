@@ -20,7 +20,7 @@ import scipy.io
 from ml4szeq.grids import Grid, irregular
 from shared.command import InputError, reason_of
 from shared.hdf5_reading import hdf5
-from shared.untrusted import check_unpacked
+from shared.untrusted import REGULAR_FLOOR, check_unpacked
 
 LON, LAT = ("lon", "longitude", "x"), ("lat", "latitude", "y")
 VALUES = ("z", "band1")  # where a file has several grids, GMT's and GDAL's name
@@ -141,7 +141,7 @@ def _classic(path: Path, variable: str | None) -> _Raw:
 
 def _netcdf4(path: Path, variable: str | None) -> _Raw:
     try:
-        with hdf5(path) as file:
+        with hdf5(path, REGULAR_FLOOR) as file:
             variables = [
                 _Variable(name, each.shape, _dimensions(file, each), _plain(each.attrs), lambda each=each: each[()])
                 for name, each in file.items()
@@ -311,7 +311,7 @@ def _geotiff(path: Path) -> _Raw:
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             with PIL.TiffImagePlugin.TiffImageFile(path) as image:
                 tags = {tag: image.tag_v2[tag] for tag in _TAGS if tag in image.tag_v2}
-                check_unpacked(4 * image.width * image.height, path.stat().st_size)
+                check_unpacked(4 * image.width * image.height, path.stat().st_size, REGULAR_FLOOR)
                 values = np.array(image)
         return _north_up(path, values, tags)
     except _BROKEN_TIFF as error:

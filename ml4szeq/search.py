@@ -297,7 +297,7 @@ def results(trials: Sequence[Trial], table: pd.DataFrame, config: SearchConfig, 
 
 def command(config: SearchConfig, run: Path) -> str:
     """The line that trains by the recipes, on the same data and splits."""
-    words = ["python", "ml4szeq/train_fcn.py", "--recipe", str(run)]
+    words = ["python", "ml4szeq/train_fcn.py", "--recipe", runs.shown_path(run)]
     for name in ("data", "drop", "features"):
         if getattr(config, name):
             words += [f"--{name}", *map(str, getattr(config, name))]

@@ -208,6 +208,10 @@ def read_scenarios(path: Path | str) -> pd.DataFrame:
     component = components.pop() if len(components) == 1 else flatfile_reading.component_of(path, sheet.name, match)
     table = convert(raw, match, str(path), component, spectra=False).table
     _refuse_impossible(table, match, str(path))
+    for name in ("vs30", "rjb"):  # in another unit they would give plausible spectra
+        (low, high, said), middle = USUAL[name], table[name].median()
+        if not low <= middle <= high and len(table):
+            raise InputError(f"{path}: the median of {name} is {middle:g}: {said}")
     return table[list(CANONICAL)].assign(**_identifying(raw, match))
 
 

@@ -25,7 +25,7 @@ from shared import flatfile_convert, flatfile_formats, runs
 from shared.command import InputError
 from shared.flatfile_convert import Converted, convert
 from shared.flatfile_formats import CANONICAL, TEXT_COLUMNS, Match, is_spectral, recognise
-from shared.untrusted import Bomb, check_file, check_text, check_unpacked
+from shared.untrusted import REGULAR_FLOOR, Bomb, check_file, check_text, check_unpacked
 from shared.workbook import check_workbook
 
 Recogniser = Callable[[list[str], str], Match]  # of a header and the name of its file; raises InputError
@@ -228,7 +228,7 @@ def _parquet(content: bytes, where: str) -> Sheet:
 def _parquet_table(content: bytes) -> pd.DataFrame:
     file = pq.ParquetFile(io.BytesIO(content), thrift_string_size_limit=len(content))
     schema = file.schema_arrow
-    check_unpacked(8 * file.metadata.num_rows * max(len(schema), 1), len(content))
+    check_unpacked(8 * file.metadata.num_rows * max(len(schema), 1), len(content), REGULAR_FLOOR)
     texts = [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
     # a text that stands in a million rows is one text in the file, and is to be one in memory
     table = pq.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas(ignore_metadata=True)

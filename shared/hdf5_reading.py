@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from shared.untrusted import Bomb, check_file, check_unpacked
+from shared.untrusted import FLOOR, Bomb, check_file, check_unpacked
 
 FILTERS = {
     h5py.h5z.FILTER_DEFLATE,
@@ -31,8 +31,8 @@ REFERENCE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])  # 
 
 
 @contextlib.contextmanager
-def hdf5(path: Path | io.BytesIO) -> Iterator[h5py.File]:
-    """``h5py.File(path, "r")``, checked; of a file or of what has been read of one.
+def hdf5(path: Path | io.BytesIO, floor: int = FLOOR) -> Iterator[h5py.File]:
+    """``h5py.File(path, "r")``, checked; of a file or of what has been read of one. ``floor``: as of `check_unpacked`.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def hdf5(path: Path | io.BytesIO) -> Iterator[h5py.File]:
     if isinstance(path, Path):
         check_file(path)
     with h5py.File(path, "r") as file:
-        _check(file, path.stat().st_size if isinstance(path, Path) else len(path.getbuffer()))
+        _check(file, path.stat().st_size if isinstance(path, Path) else len(path.getbuffer()), floor)
         yield file
 
 
-def _check(file: h5py.File, size: int) -> None:
+def _check(file: h5py.File, size: int, floor: int) -> None:
     claimed, seen, waiting = 0, set(), [file]
     while waiting:
         group = waiting.pop()
@@ -67,12 +67,12 @@ def _check(file: h5py.File, size: int) -> None:
             if isinstance(found, h5py.Group):
                 waiting.append(found)
             elif isinstance(found, h5py.Dataset):
-                claimed += _claimed(found, size)
+                claimed += _claimed(found, size, floor)
                 _check_attributes(found)
-                check_unpacked(claimed, size)
+                check_unpacked(claimed, size, floor)
 
 
-def _claimed(dataset: h5py.Dataset, size: int) -> int:
+def _claimed(dataset: h5py.Dataset, size: int, floor: int) -> int:
     """Bytes that the values of a dataset take in memory."""
     options = dataset.id.get_create_plist()
     if dataset.external or dataset.is_virtual:
@@ -84,7 +84,7 @@ def _claimed(dataset: h5py.Dataset, size: int) -> int:
         return 0
     kind = dataset.id.get_type()
     claimed = max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,))) * kind.get_size()  # unpacked by chunks
-    check_unpacked(claimed, size)
+    check_unpacked(claimed, size, floor)
     varying = h5py.check_string_dtype(dataset.dtype)
     if varying is not None and varying.length is None:
         claimed += _texts(dataset, size)

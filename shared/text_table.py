@@ -13,7 +13,8 @@ from shared.flatfile_convert import identifiers
 from shared.flatfile_reading import first_sheet
 
 DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-BLANK = ("", "nan", "none", "null")
+NO_NAME = ("", "nan", "none", "null")
+BLANK = (*NO_NAME, "na", "n/a")  # in a column of numbers; NA may be the name of a station
 
 
 def read_text_table(path: Path) -> pd.DataFrame:

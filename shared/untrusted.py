@@ -16,6 +16,7 @@ import numpy as np
 from shared.command import InputError
 
 FLOOR = 64_000_000  # bytes in memory that any file may ask for
+REGULAR_FLOOR = 400_000_000  # of grids and tables in columns, whose repetitions are packed a thousandfold
 RATIO = 100  # bytes in memory to a byte of a larger file; deflate alone reaches 1000
 LARGEST_JSON = 2_000_000  # bytes of text, each of which may become some twenty in memory
 LONGEST_LINE = 1_000_000  # bytes
@@ -71,8 +72,10 @@ def _check_lines(path: Path, blocks: Any) -> None:
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
-def loads(text: str | bytes, *, strict: bool = False) -> Any:
+def loads(text: str | bytes, *, strict: bool = False, nan: bool = False) -> Any:
     """As `json.loads`, within bounds; ``strict`` refuses what JSON does not have but Python's reader takes.
+
+    With ``nan`` a strict reading takes NaN all the same.
 
     Raises
     ------
@@ -82,19 +85,29 @@ def loads(text: str | bytes, *, strict: bool = False) -> Any:
     if len(text) > LARGEST_JSON:
         raise Bomb(f"over {LARGEST_JSON:,} bytes of JSON")
     try:
-        found = json.loads(text, **_STRICT if strict else {})
+        found = json.loads(text, **(_STRICT | ({"parse_constant": _or_nan} if nan else {})) if strict else {})
     except RecursionError:
         raise Bomb("nested too deep") from None
     _check_depth(found)
     return found
 
 
-def read_json(path: Path) -> Any:
-    """Strict `loads` of a file in UTF-8. Raises ValueError as that, OSError for no file, InputError for a pipe."""
+def read_json(path: Path, *, nan: bool = False) -> Any:
+    """Strict `loads` of a file in UTF-8, which ``nan`` lets hold NaN as Python writes it.
+
+    Raises
+    ------
+    ValueError
+        As `loads`.
+    OSError
+        There is no such file.
+    InputError
+        It is a pipe.
+    """
     check_file(path)
     if Path(path).stat().st_size > LARGEST_JSON:
         raise Bomb(f"over {LARGEST_JSON:,} bytes of JSON")
-    return loads(Path(path).read_text(encoding="utf-8"), strict=True)
+    return loads(Path(path).read_text(encoding="utf-8"), strict=True, nan=nan)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,6 +122,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:30]} is no number")
     return number
+
+
+def _or_nan(text: str) -> float:
+    return math.nan if text == "NaN" else _finite(text)
 
 
 _STRICT = {"object_pairs_hook": _once, "parse_float": _finite, "parse_constant": _finite}
@@ -129,9 +146,9 @@ def _check_depth(value: Any) -> None:
 
 
 # --- archives --------------------------------------------------------------------------------------------------------
-def check_unpacked(claimed: int, size: int) -> None:
-    """Refuse ``claimed`` bytes in memory of a file of ``size`` bytes, as a `Bomb`, beyond `FLOOR` and `RATIO`."""
-    if claimed > max(FLOOR, RATIO * size):
+def check_unpacked(claimed: int, size: int, floor: int = FLOOR) -> None:
+    """Refuse ``claimed`` bytes in memory of a file of ``size`` bytes, as a `Bomb`, beyond ``floor`` and `RATIO`."""
+    if claimed > max(floor, RATIO * size):
         raise Bomb(f"{size:,} bytes claim to be {claimed:,}, which nothing sound does")
 
 

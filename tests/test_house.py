@@ -353,3 +353,8 @@ def test_pages_of_sub_projects_have_the_same_plan(folder):
     headings = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)
     assert headings == [name for name in plan if name in headings]
     assert {"The model", "Train", "Evaluate", "Results", "What it does not do"} <= set(headings)
+
+
+def test_no_page_waits_for_a_figure():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/pretrained/*.md")]
+    assert [str(page) for page in pages if "@@" in page.read_text(encoding="utf-8")] == []

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
+from script_running import run_here, succeed
 
 import cvae_sa  # noqa: F401  before the notebooks import keras
 from cgm_gm import simulation
@@ -39,8 +40,7 @@ def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("ml4szeq/train_fcn.py", "segments.csv", [*TINY, "--threads", "1"]),
         ("ml4szeq/evaluate_fcn.py", "segments.csv", [*TINY, "--splits", "region", "--seeds", "1", "--workers", "1"]),
     ):
-        command = [sys.executable, ROOT / script, "--data", data, *options]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+        succeed(script, "--data", data, *options, cwd=folder, run=run_here)
     return folder
 
 
@@ -60,12 +60,19 @@ def test_every_step_of_ml4szeq_has_a_notebook():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
-def test_notebook_runs_and_shows_its_figures(path: Path, folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_notebook_shows_its_figures_in_a_kernel(folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("MPLBACKEND")
-    kinds = kinds_shown(path, folder_with_runs)
+    kinds = kinds_shown(ROOT / "bliqnet" / "notebook.ipynb", folder_with_runs)
     assert kinds.count("image/png") >= 2
     assert "text/html" in kinds
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_notebook_runs_on_a_run_of_ones_own(path: Path, folder_with_runs: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder_with_runs)
+    shown = values_shown(path)
+    assert sum(isinstance(each, Figure) for each in shown) >= 2
+    assert any(isinstance(each, pd.DataFrame) and each.size for each in shown)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries

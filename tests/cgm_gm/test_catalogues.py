@@ -26,6 +26,8 @@ def test_event_json(tmp_path: Path):
     )  # fmt: skip
     assert np.isnan(catalogues.event_from_json(event_json(tmp_path, magnitude=None)).mag)
     assert catalogues.event_from_json(event_json(tmp_path / "b", id=None)).event_id == "b"
+    unread = event_json(tmp_path).read_text(encoding="utf-8").rstrip().removesuffix("}") + ', "rake": NaN}'
+    assert catalogues.event_from_json(write(path, unread)).mag == 3.5  # Python writes NaN so
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,10 @@ def test_numbers_and_what_is_none():
     with pytest.raises(InputError, match=r"row 5: x is empty; fill it$"):
         numbers_of(cells, "row {}".format, "x", blank=False)
     assert (number_of(" +1.5e2 "), number_of("nan"), number_of("")) == (150.0, None, None)
+
+
+def test_na_is_blank_in_a_column_of_numbers_as_in_flatfiles(tmp_path: Path):
+    path = tmp_path / "t.csv"
+    path.write_text("id,depth\na,NA\nb,n/a\nc,8.5\n", encoding="utf-8")
+    found = numbers_of(read_text_table(path)["depth"], lambda row: f"row {row}", "depth")
+    np.testing.assert_allclose(found, [np.nan, np.nan, 8.5], rtol=0)

@@ -10,7 +10,17 @@ import pytest
 
 from shared import untrusted
 from shared.command import InputError
-from shared.untrusted import Bomb, check_file, check_text, check_unpacked, check_zip, loads, read_arrays, read_json
+from shared.untrusted import (
+    REGULAR_FLOOR,
+    Bomb,
+    check_file,
+    check_text,
+    check_unpacked,
+    check_zip,
+    loads,
+    read_arrays,
+    read_json,
+)
 
 
 # --- files and text --------------------------------------------------------------------------------------------------
@@ -136,3 +146,11 @@ def altered(folder: Path, change) -> Path:
 def test_headers_are_not_believed(tmp_path, change, said):
     with pytest.raises(ValueError, match=said):
         read_arrays(altered(tmp_path, change))
+
+
+def test_regular_tables_and_grids_may_be_packed_a_thousandfold():
+    """A Parquet table of 5 x 1,000 x 400 scenarios; a NetCDF grid of which all but a region is empty."""
+    for claimed, size in ((96_000_000, 269_663), (172_855_204, 573_537)):
+        check_unpacked(claimed, size, REGULAR_FLOOR)
+        with pytest.raises(Bomb, match="which nothing sound does"):
+            check_unpacked(claimed, size)
