@@ -119,7 +119,7 @@ def wrong_with(command: str) -> str | None:
         return wrong_with_make(words[1:])
     if PYTHON.match(words[0]) and words[1:2] == ["-m"]:
         module = words[2] if len(words) > 2 else ""
-        if module in ("pytest", "ruff"):
+        if module in ("pytest", "ruff", "sphinx"):
             return wrong_with_paths(words[3:])
         return wrong_with_script(module.replace(".", "/") + ".py", words[3:])
     if PYTHON.match(words[0]) and len(words) > 1:
@@ -134,7 +134,7 @@ def wrong_with(command: str) -> str | None:
 def wrong_with_paths(words: list[str]) -> str | None:
     for word in words:
         path = word.partition("::")[0]
-        if "/" in path and not (ROOT / path).exists():
+        if "/" in path and not path.startswith("runs/") and not (ROOT / path).exists():
             return f"{path} does not exist"
     return None
 
@@ -148,7 +148,7 @@ def wrong_with_make(words: list[str]) -> str | None:
     """The targets exist, the variables are known, and what the target runs is right with these variables."""
     settings = [word for word in words if "=" in word]
     for setting in settings:
-        if setting.partition("=")[0] not in ("DATA", "ARGS", "PYTHON", "BENCH"):
+        if setting.partition("=")[0] not in ("DATA", "DATA_DIR", "ARGS", "PYTHON", "BENCH"):
             return f"make knows no {setting}"
     for word in words:
         if word not in settings and word not in targets():
